@@ -1,0 +1,185 @@
+"""Turn a unit's source and its authors' key into data: inputs, expected observations, each wrong answer's observations."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import importlib.util
+import linecache
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from coursekit.build.source import Exercise, UnitSource
+from coursekit.checks.key import Case, ExerciseKey, KnownWrong
+from coursekit.checks.probe import run_probe
+from coursekit.checks.snapshot import Failure, Observed, Opaque, Snapshot, picture
+from coursekit.course.authoring import Key
+from coursekit.errors import CourseError
+
+Seed = Callable[[str, int], int]
+AS_RELEASED = "Read the symptom above the cell, then follow one number through the code."
+
+
+def visible_seed(exercise: str, case: int) -> int:
+    """The seed of a visible case: fixed, so that keys are byte-stable."""
+    return int.from_bytes(hashlib.sha256(f"visible/{exercise}/{case}".encode()).digest()[:6], "big")
+
+
+def secret_seed(secret: str) -> Seed:
+    """The seeds of fresh cases, from the instructor's secret."""
+    return lambda exercise, case: int.from_bytes(hashlib.sha256(f"{secret}/{exercise}/{case}".encode()).digest()[:6], "big")
+
+
+def load_keys(path: Path) -> tuple[ModuleType, dict[str, Key]]:
+    """Import autograder/uNN_slug.py. Raises: CourseError: with the file and what is wrong in it."""
+    spec = importlib.util.spec_from_file_location(f"coursekit_key_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise CourseError(f"There is no key file {path.name} in {path.parent.name}/.", f"Run `coursekit new unit {path.stem}`, or write {path.name}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise CourseError(f"{path.parent.name}/{path.name}:{_line_in(path, error)}: the key file cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}", "Mend the line.") from error
+    keys: dict[str, Key] = {}
+    for value in vars(module).values():
+        if isinstance(value, Key):
+            if value.exercise in keys and keys[value.exercise] is not value:
+                raise CourseError(f"{path.name} has two keys for `{value.exercise}`.", "Keep one of them.")
+            keys[value.exercise] = value
+    return module, keys
+
+
+def _line_in(path: Path, error: Exception) -> int:
+    """The last line of a file that an exception passed through."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or 1
+    return next((frame.lineno or 1 for frame in reversed(traceback.extract_tb(error.__traceback__)) if frame.filename == str(path)), 1)
+
+
+@dataclass
+class Compiler:
+    """Runs a unit's reference, wrong answers and variants on inputs. Holds only trusted code."""
+
+    source: UnitSource
+    module: ModuleType
+    keys: dict[str, Key]
+    names: dict[str, Any]
+
+    @classmethod
+    def of(cls, source: UnitSource, key_path: Path) -> Compiler:
+        """Load the key and run the parameters, setup and solution cells. Raises: CourseError: if one of them fails."""
+        module, keys = load_keys(key_path)
+        names: dict[str, Any] = {"__name__": f"coursekit_unit_{source.name}", "__builtins__": builtins}
+        for cell in source.cells:
+            if cell.role in ("parameters", "setup", "answer"):
+                _run(source, cell.text, cell.line, names)
+        for exercise in source.exercises.values():
+            if not hasattr(module, exercise.function):   # wrong answers may call the unit's other functions
+                setattr(module, exercise.function, names[exercise.function])
+        return cls(source, module, keys, names)
+
+    def key(self, exercise: str) -> Key:
+        if exercise not in self.keys:
+            raise CourseError(f"`{exercise}` is checked in {self.source.path.name} but has no key.", f'Add Key("{exercise}", …) to autograder/{self.source.path.name}.')
+        return self.keys[exercise]
+
+    def place(self, exercise: str) -> str:
+        """File and line where a key's id stands, for messages."""
+        path = Path(str(self.module.__file__))
+        found = (number for number, line in enumerate(path.read_text("utf-8").splitlines(), 1) if f'"{exercise}"' in line or f"'{exercise}'" in line)
+        return f"{path.parent.name}/{path.name}:{next(found, 1)}"
+
+    def inputs(self, exercise: str, case: int, seed: Seed) -> dict[str, Any]:
+        """Generate one case's inputs by name. Raises: CourseError: if they are not plain data by the names that the probe takes."""
+        key = self.key(exercise)
+        if key.make_inputs is None:
+            raise CourseError(f"{self.place(exercise)}: the key of `{exercise}` generates no inputs.", "Register a generator with @key.inputs.")
+        generator = torch.Generator().manual_seed(seed(exercise, case))
+        try:
+            made = key.make_inputs(generator, case)
+        except Exception as error:
+            raise CourseError(f"{self.place(exercise)}: the inputs of `{exercise}`, case {case}, cannot be generated: {type(error).__name__}: {error}", "Mend the generator.") from error
+        taken = self.source.exercises[exercise].parameters
+        if not isinstance(made, dict) or sorted(made) != sorted(taken):
+            gave = ", ".join(made) if isinstance(made, dict) else type(made).__name__
+            raise CourseError(f"{self.place(exercise)}: the inputs of `{exercise}`, case {case}, are {gave}; its check takes {', '.join(taken)}.", "Give one input for each parameter of the check.")
+        if odd := [name for name, value in picture(made, {}).items() if opaque(value)]:
+            raise CourseError(f"{self.place(exercise)}: the input {odd[0]} of `{exercise}` is not plain data.", "Inputs are tensors, numbers, texts, lists and dicts; build the rest in the check.")
+        return made
+
+    def all_inputs(self, exercise: str, seed: Seed) -> list[dict[str, Any]]:
+        return [self.inputs(exercise, case, seed) for case in range(self.key(exercise).cases)]
+
+    def observe(self, exercise: Exercise, inputs: Iterable[dict[str, Any]], answer: Any = None) -> tuple[Observed, ...]:
+        """Run the probe on the inputs, with `answer` standing in for the student's function; None keeps the reference."""
+        names = dict(self.names)
+        if answer is not None:
+            names[exercise.function] = answer
+        _run(self.source, exercise.probe, exercise.check.line, names)
+        return tuple(run_probe(names[exercise.probe_name], item) for item in inputs)
+
+    def redefined(self, exercise: Exercise, text: str) -> Any:
+        """The student's function as another text of its answer cell defines it."""
+        names = dict(self.names)
+        _run(self.source, text, exercise.answer.line, names)
+        return names[exercise.function]
+
+    def compile(self, exercise_id: str, seed: Seed = visible_seed) -> ExerciseKey:
+        """Make an exercise's key for the seeds. Raises: CourseError: if the reference itself fails where it should not."""
+        exercise, key = self.source.exercises[exercise_id], self.key(exercise_id)
+        inputs = self.all_inputs(exercise_id, seed)
+        expected = self.observe(exercise, inputs)
+        if all(item.failure is not None for item in expected):
+            failure = expected[0].failure
+            assert failure is not None
+            raise CourseError(f"{self.source.path.name}:{exercise.answer.line}: the reference of `{exercise_id}` fails on every case: {failure.type_name}: {failure.message}", "Mend the solution, the probe or the inputs.")
+        def known(name: str, hint: str, answer: Any, released: bool = False) -> KnownWrong:
+            seen = self.observe(exercise, inputs, answer)
+            return KnownWrong(name, hint, tuple(_bare(item, want.failure is None) for item, want in zip(seen, expected, strict=True)), released)
+
+        wrong = [known(item.name, item.hint.replace("{function}", exercise.function), item.answer) for item in key.wrong_answers]
+        if exercise.broken is not None:
+            wrong.insert(0, known("as_released", AS_RELEASED, self.redefined(exercise, exercise.broken), released=True))
+        names = dict.fromkeys(name for item in expected for name in item.values)
+        tolerance = {name: (key.tolerance_of(name).rtol, key.tolerance_of(name).atol) for name in names}
+        cases = tuple(Case(item, _bare(seen, message=False)) for item, seen in zip(inputs, expected, strict=True))
+        return ExerciseKey(exercise_id, exercise.function, tuple(key.hints), cases, tuple(wrong), tuple(key.guards), dict(key.weights),
+                           tolerance, tuple(key.strict_dtype))
+
+    def compile_all(self, seed: Seed = visible_seed) -> list[ExerciseKey]:
+        return [self.compile(exercise, seed) for exercise in self.source.exercises]
+
+
+def _bare(seen: Observed, message: bool) -> Observed:
+    """An observation without the author's own lines: a key that students have must not quote the solution.
+
+    Args: message: keep the exception's text, by which a known wrong answer is recognised.
+    """
+    if seen.failure is None:
+        return seen
+    return replace(seen, failure=Failure(seen.failure.type_name, seen.failure.message if message else ""))
+
+
+def opaque(value: Snapshot) -> bool:
+    """Whether a snapshot holds an object that is not plain data."""
+    if isinstance(value, (list, dict)):
+        return any(opaque(item) for item in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, Opaque)
+
+
+def _run(source: UnitSource, text: str, line: int, names: dict[str, Any]) -> None:
+    """Execute an author's cell under a file name that tracebacks can show."""
+    filename = f"<{source.path.name}:{line}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    try:
+        exec(compile(text, filename, "exec"), names)
+    except Exception as error:
+        raise CourseError(f"{source.path.name}:{line}: this cell fails: {type(error).__name__}: {error}", "Mend the cell; it may use only what stands in earlier parameters, setup and solution cells.") from error

@@ -1,0 +1,99 @@
+"""One frame: u32 JSON length, u32 blob length, JSON, safetensors. Used for keys, evidence and the sandbox's socket.
+
+Reading never unpickles or evaluates anything: JSON gives structure, safetensors gives raw numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+HEADER = struct.Struct("<II")
+MAX_JSON = 8 << 20
+MAX_BLOB = 128 << 20
+MAX_TENSOR_HEADER = 256 << 10               # a header of 100,000 entries takes 0.8 s to parse
+HALF = re.compile(rb"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")   # a lone surrogate: JSON can say it, no UTF-8 file can hold it
+
+
+class WireError(ValueError):
+    """A frame that is too large, cut short, or not of the agreed form."""
+
+
+class TooLarge(WireError):
+    """A frame over the limits."""
+
+
+def pack(message: dict[str, Any], tensors: dict[str, Tensor] | None = None, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> bytes:
+    """Write one frame.
+
+    Args: message: JSON-able. tensors: name -> CPU tensor.
+    Raises: TooLarge: if the frame would be over the limits. WireError: if a dtype has no form in safetensors.
+    """
+    from safetensors.torch import save
+
+    text = json.dumps(message, allow_nan=False, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:                                        # clones: safetensors refuses tensors that share memory
+        blob = save({name: value.detach().contiguous().clone() for name, value in tensors.items()}) if tensors else b""
+    except KeyError as error:
+        raise WireError(f"a tensor of {error.args[0]} cannot be sent") from None
+    if len(text) > max_json or len(blob) > max_blob:
+        raise TooLarge(f"a frame of {len(text)} + {len(blob)} bytes is over the limit of {max_json} + {max_blob}")
+    return HEADER.pack(len(text), len(blob)) + text + blob
+
+
+def read(receive: Callable[[int], bytes], max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read one frame through `receive(n)`, which returns exactly n bytes or raises.
+
+    Raises: WireError: if sizes, JSON or tensors are not acceptable.
+    """
+    json_length, blob_length = HEADER.unpack(receive(HEADER.size))
+    if json_length > max_json or blob_length > max_blob:
+        raise TooLarge(f"a frame announces {json_length} + {blob_length} bytes, over the limit of {max_json} + {max_blob}")
+    text = receive(json_length)
+    blob = receive(blob_length) if blob_length else b""
+    if b"\\u" in text:                         # `pack` never writes one
+        text = HALF.sub(rb"\1?", text)
+    try:
+        message = json.loads(text.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a frame's JSON cannot be read: {type(error).__name__}") from None
+    if not isinstance(message, dict):
+        raise WireError("a frame's JSON is not an object")
+    return message, _tensors(blob)
+
+
+def unpack(data: bytes, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read one frame from bytes; it must fill them exactly."""
+    position = 0
+
+    def receive(count: int) -> bytes:
+        nonlocal position
+        part = data[position:position + count]
+        position += count
+        if len(part) < count:
+            raise WireError("a frame is cut short")
+        return part
+
+    result = read(receive, max_json, max_blob)
+    if position != len(data):
+        raise WireError("bytes follow the end of a frame")
+    return result
+
+
+def _tensors(blob: bytes) -> dict[str, Tensor]:
+    if not blob:
+        return {}
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    if len(blob) < 8 or int.from_bytes(blob[:8], "little") > MAX_TENSOR_HEADER:
+        raise WireError("a frame's tensor header is missing or too large")
+    try:
+        return load(blob)
+    except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError, TypeError) as error:
+        raise WireError(f"a frame's tensors cannot be read: {type(error).__name__}") from None
