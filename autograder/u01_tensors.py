@@ -12,6 +12,9 @@ SINGLE = Tolerance(1e-5, 1e-7, "float32, eps 1.2e-7; at most two products in a r
                                "terms")
 
 
+ON_CPU = "keys are made on the CPU, where the default device is that of the inputs; the CUDA run of the checks sees it"
+
+
 def normal(g, *shape):
     return torch.randn(*shape, generator=g)
 
@@ -693,6 +696,7 @@ line = Key(
     ),
     cases=3,
     guards=("grad_b", "x_after", "y_after"),             # grad_b is right as released
+    equivalent={"line 1: x.squeeze(1) -> x.squeeze()": "they differ for one point only, and broadcasting makes up for it there"},
     weights={"loss": 4, "grad_w": 4},
     tolerance={"loss": SINGLE, "grad_w": SINGLE, "grad_b": Tolerance(1e-5, 1e-6, "float32 mean of up to 7 "
                                                                                  "numbers that partly "
@@ -1100,16 +1104,16 @@ diagonals = Key(
         "A near-example: column 0 of each matrix of t (B, n, n) is `t.gather(2, torch.zeros(B, n, 1, "
         "dtype=torch.int64)).squeeze(2)`. There each row picks column 0.",
     ),
-    cases=2,
     guards=("kept_when_t_is_cleared", "t_after"),
     weights={"diagonals": 6},
     tolerance=EXACT,
+    equivalent={"line 2: torch.arange(n, device=t.device) -> torch.arange(n)": ON_CPU},
 )
 
 
 @diagonals.inputs
 def _(g, case):
-    batch, n = [(2, 3), (5, 4)][case]
+    batch, n = [(2, 3), (5, 4), (1, 3)][case]
     return {"t": normal(g, batch, n, n)}
 
 
@@ -1228,6 +1232,7 @@ scatter = Key(
     cases=3,
     guards=("g_after",),
     weights={"grad_t": 6},
+    equivalent={"line 2: torch.arange(steps, device=g.device) -> torch.arange(steps)": ON_CPU},
     tolerance={"grad_t": Tolerance(1e-6, 1e-6, "float32 sums of up to 4 numbers, in any order"),
                "g_after": EXACT},
 )
@@ -1375,6 +1380,7 @@ numeric = Key(
     cases=3,
     guards=("x_after",),
     weights={"gradient": 6},
+    equivalent={"line 2: torch.eye(x.numel(), dtype=torch.float64, device=x.device) -> torch.eye(x.numel(), dtype=torch.float64)": ON_CPU},
     tolerance={"gradient": Tolerance(1e-8, 0, "float64: rounding of f, about 1e-15, over the smallest h, "
                                               "1e-3, leaves 1e-12; the h² term is 1e-6 and must be seen"),
                "x_after": EXACT},
