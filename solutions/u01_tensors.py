@@ -202,6 +202,19 @@ with expect_error(RuntimeError):
 # other**. Two different sizes of which none is 1 are an error. Nothing is really copied: a repeated axis
 # has stride 0.
 #
+# **Predict** the shape of a (5, 1, 4) tensor plus a (3, 1) tensor. Then go through the rule's three steps with
+# the slider, or with the strip of pictures below it.
+
+# %%
+from coursekit.viz.broadcast import STEPS, grid
+from coursekit.viz.show import show, step_through
+
+step_through(lambda k: grid((5, 1, 4), (3, 1), step=k), STEPS)
+
+# %% [markdown]
+# Each column of the picture is one axis, counted from the right. A dashed box is an axis that was not there,
+# a crossed one is repeated. These are the cases that you will meet:
+#
 # | left | right | right, filled up | result |
 # |---|---|---|---|
 # | (64, 10) | (10,) | (1, 10) | (64, 10): the same row for each sample |
@@ -209,7 +222,16 @@ with expect_error(RuntimeError):
 # | (5, 1, 4) | (3, 1) | (1, 3, 1) | (5, 3, 4) |
 # | (64, 10) | (64,) | (1, 64) | an error: 10 meets 64 |
 #
-# **Predict** the last line of the cell: a column of 4 predictions minus 4 targets.
+# The last one is frequent: one number per sample, but without the second axis. Its sizes are meant to meet at
+# the left, and they meet at the right.
+
+# %%
+show(grid((64, 10), (64,)))
+with expect_error(RuntimeError):
+    torch.zeros(64, 10) + torch.zeros(64)
+
+# %% [markdown]
+# **Predict** the last line of the next cell: a column of 4 predictions minus 4 targets.
 
 # %%
 print((torch.zeros(5, 1, 4) + torch.zeros(3, 1)).shape)
@@ -217,6 +239,9 @@ print(torch.zeros(1, 3).expand(1000, 3).stride())   # 1000 rows, one of them in 
 prediction = torch.zeros(4, 1)
 target = torch.tensor([1.0, 2.0, 3.0, 4.0])
 print((prediction - target).shape)
+
+# %%
+show(grid(prediction.shape, target.shape, names=("prediction", "target")))
 
 # %% [markdown]
 # The target is filled up to (1, 4), both axes are repeated, and the "difference" is a (4, 4) table of every

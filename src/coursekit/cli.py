@@ -41,16 +41,12 @@ def _port(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser; each verb's namespace carries `call`: namespace -> exit status."""
-    top = argparse.ArgumentParser(
-        prog="coursekit", description="A PyTorch course: study it, write it, grade it."
-    )
+    top = argparse.ArgumentParser(prog="coursekit", description="A PyTorch course: study it, write it, grade it.")
     top.add_argument("--version", action="version", version=f"coursekit {__version__}")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def verb(name: str, text: str, call: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        made = verbs.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
-        )
+        made = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
         made.set_defaults(call=call)
         return made
 
@@ -73,17 +69,13 @@ def _student_verbs(verb: _Verb) -> None:
         "open JupyterLab on your own copies of the notebooks",
         lambda a: _call("coursekit.lab.workspace:main", a.folder, a.no_browser, a.port),
     )
-    lab.add_argument(
-        "--folder", metavar="DIR", help="your working folder (default: my-course in the course's folder)"
-    )
+    lab.add_argument("--folder", metavar="DIR", help="your working folder (default: my-course in the course's folder)")
     lab.add_argument("--no-browser", action="store_true", help="start the server and print its address only")
     lab.add_argument(
         "--port", type=_port, metavar="N", help="port to listen on (default: the first free one from 8888)"
     )
 
-    doctor = verb(
-        "doctor", "check what this machine has", lambda a: _call("coursekit.lab.doctor:main", a.json)
-    )
+    doctor = verb("doctor", "check what this machine has", lambda a: _call("coursekit.lab.doctor:main", a.json))
     _json(doctor)
 
     submit = verb(
@@ -103,9 +95,7 @@ def _author_verbs(verb: _Verb) -> None:
         lambda a: _call("coursekit.build.commands:build", a.units, a.check),
     )
     build.add_argument("units", nargs="*", metavar="UNIT", help="default: every unit")
-    build.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if what is committed is out of date"
-    )
+    build.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is committed is out of date")
 
     new = verb("new", "scaffold a unit or an exercise", _new)
     kinds = new.add_subparsers(title="what", metavar="unit|exercise", required=True)
@@ -125,9 +115,7 @@ def _author_verbs(verb: _Verb) -> None:
         lambda a: _call("coursekit.proof.prove:main", a.units, a.seeds, a.json),
     )
     prove.add_argument("units", nargs="*", metavar="UNIT", help="default: every unit")
-    prove.add_argument(
-        "--seeds", type=_positive, default=200, metavar="N", help="fresh seeds for the reference"
-    )
+    prove.add_argument("--seeds", type=_positive, default=200, metavar="N", help="fresh seeds for the reference")
     _json(prove)
 
     run = verb(
@@ -138,9 +126,7 @@ def _author_verbs(verb: _Verb) -> None:
     run.add_argument("units", nargs="*", metavar="UNIT", help="default: every unit")
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
-    run.add_argument(
-        "--release", action="store_true", help="run the release notebooks instead of the solutions"
-    )
+    run.add_argument("--release", action="store_true", help="run the release notebooks instead of the solutions")
     _json(run)
 
 
@@ -163,17 +149,13 @@ def _instructor_verbs(verb: _Verb) -> None:
     grade = verb(
         "grade",
         "grade a unit's submissions into the gradebook",
-        lambda a: _call(
-            "coursekit.grading.grade:main", a.unit, a.submitted, a.jobs, a.isolation, a.resume, a.json
-        ),
+        lambda a: _call("coursekit.grading.grade:main", a.unit, a.submitted, a.jobs, a.isolation, a.resume, a.json),
     )
     grade.add_argument("unit", metavar="UNIT")
     grade.add_argument(
         "--submitted", metavar="DIR", help="nbgrader's folder layout, a folder of files, or a zip of them"
     )
-    grade.add_argument(
-        "--jobs", type=_positive, metavar="N", help="submissions at a time (default: one per core)"
-    )
+    grade.add_argument("--jobs", type=_positive, metavar="N", help="submissions at a time (default: one per core)")
     _isolation(grade)
     grade.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
     _json(grade)

@@ -48,9 +48,7 @@ CALLS: list[tuple[list[str], str, tuple[object, ...]]] = [
 ]
 
 
-def stand_in(
-    monkeypatch: pytest.MonkeyPatch, function: Any, place: str = "coursekit.lab.doctor:main"
-) -> None:
+def stand_in(monkeypatch: pytest.MonkeyPatch, function: Any, place: str = "coursekit.lab.doctor:main") -> None:
     module, _, name = place.partition(":")
     made = ModuleType(module)
     setattr(made, name, function)
@@ -117,9 +115,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         "sys.modules['coursekit.lab.doctor'] = m;"
         "from coursekit.cli import main; sys.exit(main(['doctor']))"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stderr is not None
     child.stdout.readline()
@@ -150,8 +146,6 @@ def test_usage_errors_exit_2(capsys: Any, words: list[str], said: str) -> None:
 
 def test_parsing_loads_nothing_heavy() -> None:
     program = "import sys, coursekit.cli; coursekit.cli.parser(); print(sorted(sys.modules))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     for name in ("torch", "numpy", "nbgrader", "IPython", "coursekit.grading"):
         assert repr(name) not in loaded

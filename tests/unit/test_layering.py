@@ -32,7 +32,9 @@ ALLOWED_MODULES: dict[str, set[str]] = {"checks": {"coursekit.course.paths"}}
 
 INSTRUCTOR = frozenset({"nbgrader", "papermill", "jupytext", "nbclient", "tqdm", "libcst"})
 # The student's packages; nothing of [instructor] is among them. IPython comes with JupyterLab.
-STUDENT = frozenset({"torch", "numpy", "safetensors", "jinja2", "matplotlib", "ipywidgets", "IPython", "jupyter_client"})
+STUDENT = frozenset(
+    {"torch", "numpy", "safetensors", "jinja2", "matplotlib", "ipywidgets", "IPython", "jupyter_client"}
+)
 
 # The runner is the untrusted side: it lives in the sandbox and its task is to run a student's code.
 MAY_RUN_CODE = {
@@ -128,7 +130,9 @@ def forbidden(path: Path) -> Iterator[str]:
                 yield f"line {node.lineno}: {called}()"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if part_of(path) in ("grading", "checks", "data", "course", "lab")], ids=name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if part_of(path) in ("grading", "checks", "data", "course", "lab")], ids=name
+)
 def test_bytes_never_become_code_or_objects(path: Path) -> None:
     assert list(forbidden(path)) == []
 

@@ -34,15 +34,24 @@ def products(where: Course, unit: catalog.Unit) -> list[Product]:
     compiled = compiler.compile_all()
     _refuse(unit, verify.distinct(compiler, compiled))
     return [
-        Product(where.notebooks / f"{unit.name}.ipynb", notebook.text_of(notebook.release(source, unit)).encode(), True),
+        Product(
+            where.notebooks / f"{unit.name}.ipynb", notebook.text_of(notebook.release(source, unit)).encode(), True
+        ),
         Product(where.keys / f"{unit.name}.key", keys.dump(unit.name, compiled), True),
-        Product(where.autograder / "source" / unit.name / f"{unit.name}.ipynb", notebook.text_of(notebook.solution(source, unit)).encode(), False),
+        Product(
+            where.autograder / "source" / unit.name / f"{unit.name}.ipynb",
+            notebook.text_of(notebook.solution(source, unit)).encode(),
+            False,
+        ),
     ]
 
 
 def _refuse(unit: catalog.Unit, said: list[str]) -> None:
     if said:
-        raise CourseError(f"`{unit.name}` is not ready to build:\n" + "\n".join(f"  {line}" for line in said), "Mend these, then build again.")
+        raise CourseError(
+            f"`{unit.name}` is not ready to build:\n" + "\n".join(f"  {line}" for line in said),
+            "Mend these, then build again.",
+        )
 
 
 def in_sync(product: Product) -> bool:
@@ -64,7 +73,10 @@ def write(product: Product) -> bool:
         draft.replace(product.path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise CourseError(f"{product.path.name} cannot be written: {error.strerror}.", "Make room or give write permission; the old file is untouched.") from None
+        raise CourseError(
+            f"{product.path.name} cannot be written: {error.strerror}.",
+            "Make room or give write permission; the old file is untouched.",
+        ) from None
     return True
 
 

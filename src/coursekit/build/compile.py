@@ -34,20 +34,29 @@ def visible_seed(exercise: str, case: int) -> int:
 
 def secret_seed(secret: str) -> Seed:
     """The seeds of fresh cases, from the instructor's secret."""
-    return lambda exercise, case: int.from_bytes(hashlib.sha256(f"{secret}/{exercise}/{case}".encode()).digest()[:6], "big")
+    return lambda exercise, case: int.from_bytes(
+        hashlib.sha256(f"{secret}/{exercise}/{case}".encode()).digest()[:6], "big"
+    )
 
 
 def load_keys(path: Path) -> tuple[ModuleType, dict[str, Key]]:
     """Import autograder/uNN_slug.py. Raises: CourseError: with the file and what is wrong in it."""
     spec = importlib.util.spec_from_file_location(f"coursekit_key_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise CourseError(f"There is no key file {path.name} in {path.parent.name}/.", f"Run `coursekit new unit {path.stem}`, or write {path.name}.")
+        raise CourseError(
+            f"There is no key file {path.name} in {path.parent.name}/.",
+            f"Run `coursekit new unit {path.stem}`, or write {path.name}.",
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise CourseError(f"{path.parent.name}/{path.name}:{_line_in(path, error)}: the key file cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}", "Mend the line.") from error
+        raise CourseError(
+            f"{path.parent.name}/{path.name}:{_line_in(path, error)}: the key file cannot be imported: "
+            f"{type(error).__name__}: {getattr(error, 'msg', error)}",
+            "Mend the line.",
+        ) from error
     keys: dict[str, Key] = {}
     for value in vars(module).values():
         if isinstance(value, Key):
@@ -61,7 +70,14 @@ def _line_in(path: Path, error: Exception) -> int:
     """The last line of a file that an exception passed through."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno or 1
-    return next((frame.lineno or 1 for frame in reversed(traceback.extract_tb(error.__traceback__)) if frame.filename == str(path)), 1)
+    return next(
+        (
+            frame.lineno or 1
+            for frame in reversed(traceback.extract_tb(error.__traceback__))
+            if frame.filename == str(path)
+        ),
+        1,
+    )
 
 
 @dataclass
@@ -82,37 +98,56 @@ class Compiler:
             if cell.role in ("parameters", "setup", "answer"):
                 _run(source, cell.text, cell.line, names)
         for exercise in source.exercises.values():
-            if not hasattr(module, exercise.function):   # wrong answers may call the unit's other functions
+            if not hasattr(module, exercise.function):  # wrong answers may call the unit's other functions
                 setattr(module, exercise.function, names[exercise.function])
         return cls(source, module, keys, names)
 
     def key(self, exercise: str) -> Key:
         if exercise not in self.keys:
-            raise CourseError(f"`{exercise}` is checked in {self.source.path.name} but has no key.", f'Add Key("{exercise}", …) to autograder/{self.source.path.name}.')
+            raise CourseError(
+                f"`{exercise}` is checked in {self.source.path.name} but has no key.",
+                f'Add Key("{exercise}", …) to autograder/{self.source.path.name}.',
+            )
         return self.keys[exercise]
 
     def place(self, exercise: str) -> str:
         """File and line where a key's id stands, for messages."""
         path = Path(str(self.module.__file__))
-        found = (number for number, line in enumerate(path.read_text("utf-8").splitlines(), 1) if f'"{exercise}"' in line or f"'{exercise}'" in line)
+        found = (
+            number
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+            if f'"{exercise}"' in line or f"'{exercise}'" in line
+        )
         return f"{path.parent.name}/{path.name}:{next(found, 1)}"
 
     def inputs(self, exercise: str, case: int, seed: Seed) -> dict[str, Any]:
         """Generate one case's inputs by name. Raises: CourseError: if they are not plain data by the names that the probe takes."""
         key = self.key(exercise)
         if key.make_inputs is None:
-            raise CourseError(f"{self.place(exercise)}: the key of `{exercise}` generates no inputs.", "Register a generator with @key.inputs.")
+            raise CourseError(
+                f"{self.place(exercise)}: the key of `{exercise}` generates no inputs.",
+                "Register a generator with @key.inputs.",
+            )
         generator = torch.Generator().manual_seed(seed(exercise, case))
         try:
             made = key.make_inputs(generator, case)
         except Exception as error:
-            raise CourseError(f"{self.place(exercise)}: the inputs of `{exercise}`, case {case}, cannot be generated: {type(error).__name__}: {error}", "Mend the generator.") from error
+            raise CourseError(
+                f"{self.place(exercise)}: the inputs of `{exercise}`, case {case}, cannot be generated: {type(error).__name__}: {error}",
+                "Mend the generator.",
+            ) from error
         taken = self.source.exercises[exercise].parameters
         if not isinstance(made, dict) or sorted(made) != sorted(taken):
             gave = ", ".join(made) if isinstance(made, dict) else type(made).__name__
-            raise CourseError(f"{self.place(exercise)}: the inputs of `{exercise}`, case {case}, are {gave}; its check takes {', '.join(taken)}.", "Give one input for each parameter of the check.")
+            raise CourseError(
+                f"{self.place(exercise)}: the inputs of `{exercise}`, case {case}, are {gave}; its check takes {', '.join(taken)}.",
+                "Give one input for each parameter of the check.",
+            )
         if odd := [name for name, value in picture(made, {}).items() if opaque(value)]:
-            raise CourseError(f"{self.place(exercise)}: the input {odd[0]} of `{exercise}` is not plain data.", "Inputs are tensors, numbers, texts, lists and dicts; build the rest in the check.")
+            raise CourseError(
+                f"{self.place(exercise)}: the input {odd[0]} of `{exercise}` is not plain data.",
+                "Inputs are tensors, numbers, texts, lists and dicts; build the rest in the check.",
+            )
         return made
 
     def all_inputs(self, exercise: str, seed: Seed) -> list[dict[str, Any]]:
@@ -122,7 +157,7 @@ class Compiler:
         """Run the probe on the inputs, with `answer` standing in for the student's function; None keeps the reference."""
         names = dict(self.names)
         if answer is not None:
-            names[exercise.function] = answer
+            names[exercise.function] = _named(answer, exercise.function)
         _run(self.source, exercise.probe, exercise.check.line, names)
         return tuple(run_probe(names[exercise.probe_name], item) for item in inputs)
 
@@ -140,19 +175,41 @@ class Compiler:
         if all(item.failure is not None for item in expected):
             failure = expected[0].failure
             assert failure is not None
-            raise CourseError(f"{self.source.path.name}:{exercise.answer.line}: the reference of `{exercise_id}` fails on every case: {failure.type_name}: {failure.message}", "Mend the solution, the probe or the inputs.")
+            raise CourseError(
+                f"{self.source.path.name}:{exercise.answer.line}: the reference of `{exercise_id}` fails on every case: "
+                f"{failure.type_name}: {failure.message}",
+                "Mend the solution, the probe or the inputs.",
+            )
+
         def known(name: str, hint: str, answer: Any, released: bool = False) -> KnownWrong:
             seen = self.observe(exercise, inputs, answer)
-            return KnownWrong(name, hint, tuple(_bare(item, want.failure is None) for item, want in zip(seen, expected, strict=True)), released)
+            return KnownWrong(
+                name,
+                hint,
+                tuple(_bare(item, want.failure is None) for item, want in zip(seen, expected, strict=True)),
+                released,
+            )
 
-        wrong = [known(item.name, item.hint.replace("{function}", exercise.function), item.answer) for item in key.wrong_answers]
+        wrong = [
+            known(item.name, item.hint.replace("{function}", exercise.function), item.answer)
+            for item in key.wrong_answers
+        ]
         if exercise.broken is not None:
             wrong.insert(0, known("as_released", AS_RELEASED, self.redefined(exercise, exercise.broken), released=True))
         names = dict.fromkeys(name for item in expected for name in item.values)
         tolerance = {name: (key.tolerance_of(name).rtol, key.tolerance_of(name).atol) for name in names}
         cases = tuple(Case(item, _bare(seen, message=False)) for item, seen in zip(inputs, expected, strict=True))
-        return ExerciseKey(exercise_id, exercise.function, tuple(key.hints), cases, tuple(wrong), tuple(key.guards), dict(key.weights),
-                           tolerance, tuple(key.strict_dtype))
+        return ExerciseKey(
+            exercise_id,
+            exercise.function,
+            tuple(key.hints),
+            cases,
+            tuple(wrong),
+            tuple(key.guards),
+            dict(key.weights),
+            tolerance,
+            tuple(key.strict_dtype),
+        )
 
     def compile_all(self, seed: Seed = visible_seed) -> list[ExerciseKey]:
         return [self.compile(exercise, seed) for exercise in self.source.exercises]
@@ -166,6 +223,11 @@ def _bare(seen: Observed, message: bool) -> Observed:
     if seen.failure is None:
         return seen
     return replace(seen, failure=Failure(seen.failure.type_name, seen.failure.message if message else ""))
+
+
+def _named(answer: Any, name: str) -> Any:
+    """A class under the student's name, since messages of PyTorch carry it: `function MyReLUBackward returned …`."""
+    return type(answer)(name, (answer,), {"__doc__": answer.__doc__}) if isinstance(answer, type) else answer
 
 
 def opaque(value: Snapshot) -> bool:
@@ -182,4 +244,7 @@ def _run(source: UnitSource, text: str, line: int, names: dict[str, Any]) -> Non
     try:
         exec(compile(text, filename, "exec"), names)
     except Exception as error:
-        raise CourseError(f"{source.path.name}:{line}: this cell fails: {type(error).__name__}: {error}", "Mend the cell; it may use only what stands in earlier parameters, setup and solution cells.") from error
+        raise CourseError(
+            f"{source.path.name}:{line}: this cell fails: {type(error).__name__}: {error}",
+            "Mend the cell; it may use only what stands in earlier parameters, setup and solution cells.",
+        ) from error

@@ -10,7 +10,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
-from coursekit.build.source import Cell, UnitSource, broken_text
+from coursekit.build.regions import broken_text
+from coursekit.build.source import Cell, UnitSource
 from coursekit.course.catalog import Exercise, Unit
 
 _CARD = re.compile(r"^\{exercise [^}]*\}\s*$", re.MULTILINE)
@@ -35,8 +36,11 @@ def solution(source: UnitSource, unit: Unit) -> NotebookNode:
     """The notebook with answers, as nbgrader's source folder wants it. Cell ids follow from ids and contents."""
     used: set[str] = set()
     cells = [_cell(cell, unit, used) for cell in source.cells]
-    metadata = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-                "language_info": {"name": "python"}, "coursekit": {"unit": unit.name}}
+    metadata = {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "coursekit": {"unit": unit.name},
+    }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)  # type: ignore[no-untyped-call, no-any-return]
 
 
@@ -73,7 +77,14 @@ def _cell(cell: Cell, unit: Unit, used: set[str]) -> NotebookNode:
 
 def _grading(cell: Cell, unit: Unit, name: str) -> dict[str, Any]:
     check = cell.role == "check"
-    data: dict[str, Any] = {"schema_version": 3, "grade_id": name, "grade": check, "solution": not check, "locked": check, "task": False}
+    data: dict[str, Any] = {
+        "schema_version": 3,
+        "grade_id": name,
+        "grade": check,
+        "solution": not check,
+        "locked": check,
+        "task": False,
+    }
     if check:
         data["points"] = unit.exercise(name).points
     return data
@@ -91,5 +102,7 @@ def card(exercise: Exercise) -> str:
     """The line that stands in the notebook for an exercise's numbers."""
     word = "Bug hunt" if exercise.kind == "hunt" else "Exercise"
     plural = "" if exercise.points == 1 else "s"
-    return (f"**{word}** `{exercise.id}` · {exercise.points:g} point{plural} · difficulty {exercise.difficulty} of 5 · "
-            f"importance {exercise.importance} of 5 · about {exercise.minutes} minutes\n\n*Why it matters:* {exercise.why}")
+    return (
+        f"**{word}** `{exercise.id}` · {exercise.points:g} point{plural} · difficulty {exercise.difficulty} of 5 · "
+        f"importance {exercise.importance} of 5 · about {exercise.minutes} minutes\n\n*Why it matters:* {exercise.why}"
+    )

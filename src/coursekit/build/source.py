@@ -10,20 +10,13 @@ from pathlib import Path
 
 import jupytext
 
+from coursekit.build.regions import BEGIN, END, SHOWS, SourceError, broken_text, check_regions, refuse_regions
 from coursekit.errors import CourseError
 
-BEGIN, SHOWS, END = "### BEGIN SOLUTION", "### RELEASE SHOWS", "### END SOLUTION"
 _MARKER = re.compile(r"# %%( |$)")
 _ODD_MARKER = re.compile(r"\s*#\s*%%")
 _CHECK = re.compile(r"""^@check\(\s*["']([^"']*)["']\s*\)\s*$""", re.MULTILINE)
 _CARD = re.compile(r"^\{exercise ([^}]*)\}\s*$", re.MULTILINE)
-
-
-class SourceError(CourseError):
-    """A unit's source is wrong at one line."""
-
-    def __init__(self, path: Path, line: int, problem: str, remedy: str) -> None:
-        super().__init__(f"{path.name}:{line}: {problem}", remedy)
 
 
 @dataclass(frozen=True)
@@ -77,19 +70,35 @@ def read(path: Path) -> UnitSource:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise CourseError(f"{path.name} cannot be read: {error.strerror}.", f"Expected the unit's source at {path}.") from None
+        raise CourseError(
+            f"{path.name} cannot be read: {error.strerror}.", f"Expected the unit's source at {path}."
+        ) from None
     except UnicodeDecodeError as error:
-        raise CourseError(f"{path.name} is not UTF-8: {error.reason} at byte {error.start}.", "Save it as UTF-8.") from None
+        raise CourseError(
+            f"{path.name} is not UTF-8: {error.reason} at byte {error.start}.", "Save it as UTF-8."
+        ) from None
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines, 1) if _MARKER.match(line)]
     first = next((number for number, line in enumerate(lines, 1) if line.strip()), 1)
     if starts[:1] != [first]:
-        raise SourceError(path, first, "text stands before the first cell marker.", "Begin the file with `# %%` or `# %% [markdown]`.")
+        raise SourceError(
+            path, first, "text stands before the first cell marker.", "Begin the file with `# %%` or `# %% [markdown]`."
+        )
     raw = jupytext.reads(text.lstrip(), fmt="py:percent").cells
     if len(raw) != len(starts):
-        odd = next((number for number, line in enumerate(lines, 1) if _ODD_MARKER.match(line) and number not in starts), first)
-        raise SourceError(path, odd, "the cell markers cannot be told apart.", "Write each as `# %%` at the start of a line, and none inside a string.")
-    cells = [_cell(path, item.cell_type, item.source, line + 1, tuple(item.metadata.get("tags", ()))) for item, line in zip(raw, starts, strict=True)]
+        odd = next(
+            (number for number, line in enumerate(lines, 1) if _ODD_MARKER.match(line) and number not in starts), first
+        )
+        raise SourceError(
+            path,
+            odd,
+            "the cell markers cannot be told apart.",
+            "Write each as `# %%` at the start of a line, and none inside a string.",
+        )
+    cells = [
+        _cell(path, item.cell_type, item.source, line + 1, tuple(item.metadata.get("tags", ())))
+        for item, line in zip(raw, starts, strict=True)
+    ]
     exercises = _exercises(path, cells)
     owner = {id(cell): exercise.id for exercise in exercises.values() for cell in (exercise.answer, exercise.check)}
     owned = tuple(Cell(c.role, c.text, c.line, c.tags, owner.get(id(c), c.exercise)) for c in cells)
@@ -100,20 +109,24 @@ def _cell(path: Path, cell_type: str, text: str, line: int, tags: tuple[str, ...
     if cell_type != "code":
         cards = _CARD.findall(text)
         if len(cards) > 1:
-            raise SourceError(path, line, "one prose cell announces two exercises.", "Give each {exercise …} line a cell of its own.")
-        _no_regions(path, text, line, "a prose cell")
+            raise SourceError(
+                path, line, "one prose cell announces two exercises.", "Give each {exercise …} line a cell of its own."
+            )
+        refuse_regions(path, text, line, "a prose cell")
         return Cell("prose", text, line, tags, cards[0].strip() if cards else None)
     tag = next((tag for tag in ("parameters", "setup") if tag in tags), None)
     answer = tag is None and any(marker in text for marker in (BEGIN, SHOWS, END))
-    if answer:                                          # before the syntax: a stray marker is the better news
-        _regions(path, text, line)
+    if answer:  # before the syntax: a stray marker is the better news
+        check_regions(path, text, line)
     else:
-        _no_regions(path, text, line, f"the {tag} cell")
+        refuse_regions(path, text, line, f"the {tag} cell")
     _parse(path, text, line)
     check = _CHECK.search(text)
     if answer and check is not None:
-        place = line + text[:check.start()].count("\n")
-        raise SourceError(path, place, "a check stands in the cell of its solution.", "Put it into a cell of its own, right after.")
+        place = line + text[: check.start()].count("\n")
+        raise SourceError(
+            path, place, "a check stands in the cell of its solution.", "Put it into a cell of its own, right after."
+        )
     role = "answer" if answer else "check" if check is not None else "demo"
     return Cell(tag or role, text, line, tags)
 
@@ -125,62 +138,13 @@ def _parse(path: Path, text: str, line: int) -> ast.Module:
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:
-        body = text.lstrip()                            # the transformer drops leading blank lines; lines must be counted
+        body = text.lstrip()  # the transformer drops leading blank lines; lines must be counted
         plain = TransformerManager().transform_cell(body)  # type: ignore[no-untyped-call]
-        return ast.parse("\n" * text[:len(text) - len(body)].count("\n") + plain)
+        return ast.parse("\n" * text[: len(text) - len(body)].count("\n") + plain)
     except SyntaxError as error:
-        raise SourceError(path, line + (error.lineno or 1) - 1, f"this is not valid Python: {error.msg}.", "Mend the line.") from None
-
-
-def _no_regions(path: Path, text: str, line: int, place: str) -> None:
-    """nbgrader clears solutions only from solution cells; anywhere else they would reach the student."""
-    for number, part in enumerate(text.splitlines(), line):
-        for marker in (BEGIN, SHOWS, END):
-            if marker in part:
-                raise SourceError(path, number, f"`{marker}` stands in {place}.", "Put solutions into code cells of their own.")
-
-
-def _regions(path: Path, text: str, line: int) -> None:
-    """Solution markers come in order; RELEASE SHOWS stands inside, and what follows it is commented."""
-    state = "outside"
-    for number, part in enumerate(text.splitlines(), line):
-        marker = next((word for word in (BEGIN, SHOWS, END) if word in part), None)
-        if marker == BEGIN:
-            if state != "outside":
-                raise SourceError(path, number, f"a second `{BEGIN}` before the first one ended.", f"End the region with `{END}`.")
-            state, opened = "inside", number
-        elif marker == SHOWS:
-            if state != "inside":
-                raise SourceError(path, number, f"`{SHOWS}` stands {'twice in one' if state == 'shown' else 'outside a'} solution.", f"Put it once between `{BEGIN}` and `{END}`.")
-            state = "shown"
-        elif marker == END:
-            if state == "outside":
-                raise SourceError(path, number, f"`{END}` has no `{BEGIN}`.", f"Begin the region with `{BEGIN}`.")
-            state = "outside"
-        elif state == "shown" and part.strip() and not part.lstrip().startswith("#"):
-            raise SourceError(path, number, f"a line after `{SHOWS}` is not commented.", "Put `# ` before each line that the release shows.")
-    if state != "outside":
-        raise SourceError(path, opened, f"the solution that begins here has no `{END}`.", f"Add `{END}` after its last line.")
-
-
-def broken_text(text: str) -> str | None:
-    """A bug hunt's cell as the release shows it, or None for an ordinary exercise."""
-    if SHOWS not in text:
-        return None
-    kept: list[str] = []
-    state = "outside"
-    for part in text.splitlines():
-        if BEGIN in part:
-            state = "inside"
-        elif SHOWS in part:
-            state = "shown"
-        elif END in part:
-            state = "outside"
-        elif state == "shown":
-            kept.append(re.sub(r"^(\s*)# ?", r"\1", part))
-        elif state == "outside":
-            kept.append(part)
-    return "\n".join(kept)
+        raise SourceError(
+            path, line + (error.lineno or 1) - 1, f"this is not valid Python: {error.msg}.", "Mend the line."
+        ) from None
 
 
 def _exercises(path: Path, cells: list[Cell]) -> dict[str, Exercise]:
@@ -189,12 +153,19 @@ def _exercises(path: Path, cells: list[Cell]) -> dict[str, Exercise]:
     for cell in cells:
         if cell.role == "answer":
             if waiting is not None:
-                raise SourceError(path, waiting.line, "this solution has no check before the next solution.", "Put a check cell right after each solution cell.")
+                raise SourceError(
+                    path,
+                    waiting.line,
+                    "this solution has no check before the next solution.",
+                    "Put a check cell right after each solution cell.",
+                )
             waiting = cell
         elif cell.role == "check":
             exercise = _exercise(path, waiting, cell)
             if exercise.id in found:
-                raise SourceError(path, cell.line, f"`{exercise.id}` is checked twice.", "Give each exercise an id of its own.")
+                raise SourceError(
+                    path, cell.line, f"`{exercise.id}` is checked twice.", "Give each exercise an id of its own."
+                )
             found[exercise.id] = exercise
             waiting = None
     if waiting is not None:
@@ -207,18 +178,50 @@ def _exercise(path: Path, answer: Cell | None, check: Cell) -> Exercise:
     assert match is not None
     name = match.group(1)
     if answer is None:
-        raise SourceError(path, check.line, f"the check of `{name}` has no solution before it.", f"Put a cell with `{BEGIN}` … `{END}` before it.")
+        raise SourceError(
+            path,
+            check.line,
+            f"the check of `{name}` has no solution before it.",
+            f"Put a cell with `{BEGIN}` … `{END}` before it.",
+        )
     nodes = [node for node in _parse(path, check.text, check.line).body if isinstance(node, ast.FunctionDef)]
     if len(nodes) != 1 or len(nodes[0].decorator_list) != 1:
-        raise SourceError(path, check.line, f"the check of `{name}` must be one decorated function.", f'Write `@check("{name}")` and one `def observe(...)` below it.')
-    probe = "\n".join(check.text.splitlines()[nodes[0].lineno - 1:nodes[0].end_lineno])
-    return Exercise(name, answer, check, _target(path, answer, nodes[0]), broken_text(answer.text), probe, nodes[0].name, tuple(item.arg for item in nodes[0].args.args))
+        raise SourceError(
+            path,
+            check.line,
+            f"the check of `{name}` must be one decorated function.",
+            f'Write `@check("{name}")` and one `def observe(...)` below it.',
+        )
+    probe = "\n".join(check.text.splitlines()[nodes[0].lineno - 1 : nodes[0].end_lineno])
+    return Exercise(
+        name,
+        answer,
+        check,
+        _target(path, answer, nodes[0]),
+        broken_text(answer.text),
+        probe,
+        nodes[0].name,
+        tuple(item.arg for item in nodes[0].args.args),
+    )
 
 
 def _target(path: Path, answer: Cell, probe: ast.FunctionDef) -> str:
     """The answer's definition that the probe uses first."""
-    defined = {node.name for node in _parse(path, answer.text, answer.line).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    used = sorted((node.lineno, node.col_offset, node.id) for node in ast.walk(probe) if isinstance(node, ast.Name) and node.id in defined)
+    defined = {
+        node.name
+        for node in _parse(path, answer.text, answer.line).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    used = sorted(
+        (node.lineno, node.col_offset, node.id)
+        for node in ast.walk(probe)
+        if isinstance(node, ast.Name) and node.id in defined
+    )
     if not used:
-        raise SourceError(path, answer.line, "the check after this solution calls nothing that the solution defines.", "Call the student's function in the probe.")
+        raise SourceError(
+            path,
+            answer.line,
+            "the check after this solution calls nothing that the solution defines.",
+            "Call the student's function in the probe.",
+        )
     return used[0][2]

@@ -13,7 +13,7 @@ from coursekit.course.authoring import Key
 from coursekit.course.catalog import Unit, section
 from coursekit.course.paths import Course
 
-BLANK = "FILL IN"                                       # how `coursekit new` marks what an author still has to write
+BLANK = "FILL IN"  # how `coursekit new` marks what an author still has to write
 HINTS, WRONG_ANSWERS, VARIANTS = 3, 6, 2
 
 
@@ -27,7 +27,11 @@ def blanks(where: Course, unit: Unit) -> list[str]:
         if path.is_file():
             parts.append((f"{path.parent.name}/{path.name}", path.read_text("utf-8", "replace"), 0))
     for file, text, before in parts:
-        said += [f"{file}:{number}: a blank is left: {line.strip()}" for number, line in enumerate(text.splitlines(), before + 1) if BLANK in line]
+        said += [
+            f"{file}:{number}: a blank is left: {line.strip()}"
+            for number, line in enumerate(text.splitlines(), before + 1)
+            if BLANK in line
+        ]
     return said
 
 
@@ -38,46 +42,81 @@ def outline(source: UnitSource, unit: Unit) -> list[str]:
     order = [exercise.id for exercise in unit.exercises]
     for exercise in source.exercises.values():
         if exercise.id not in order:
-            said.append(f"{file}:{exercise.check.line}: `{exercise.id}` is not in course.toml. List it under `{unit.name}`.")
+            said.append(
+                f"{file}:{exercise.check.line}: `{exercise.id}` is not in course.toml. List it under `{unit.name}`."
+            )
             continue
         hunt = unit.exercise(exercise.id).kind == "hunt"
         if hunt != (exercise.broken is not None):
-            need = "shows no broken code; add `### RELEASE SHOWS`" if hunt else "shows broken code; call it a hunt in course.toml"
-            said.append(f"{file}:{exercise.answer.line}: `{exercise.id}` is listed as {unit.exercise(exercise.id).kind} but {need}.")
-    said += [f"course.toml: `{name}` has no solution and check in {file}. Write them, or take it out." for name in order if name not in source.exercises]
+            need = (
+                "shows no broken code; add `### RELEASE SHOWS`"
+                if hunt
+                else "shows broken code; call it a hunt in course.toml"
+            )
+            said.append(
+                f"{file}:{exercise.answer.line}: `{exercise.id}` is listed as {unit.exercise(exercise.id).kind} but {need}."
+            )
+    said += [
+        f"course.toml: `{name}` has no solution and check in {file}. Write them, or take it out."
+        for name in order
+        if name not in source.exercises
+    ]
     if not said and list(source.exercises) != order:
         said.append(f"course.toml: the order of exercises differs from {file}. Use the notebook's order.")
     cards = [cell.exercise for cell in source.cells if cell.role == "prose" and cell.exercise]
-    said += [f"{file}:{item.answer.line}: `{name}` needs one line {{exercise {name}}} in the prose before it; it has {cards.count(name)}."
-             for name, item in source.exercises.items() if cards.count(name) != 1]
-    said += [f"{file}:{cell.line}: this prose announces `{cell.exercise}`, which has no check. Write its solution and check, or take the line out."
-             for cell in source.cells if cell.role == "prose" and cell.exercise and cell.exercise not in source.exercises]
+    said += [
+        f"{file}:{item.answer.line}: `{name}` needs one line {{exercise {name}}} in the prose before it; it has {cards.count(name)}."
+        for name, item in source.exercises.items()
+        if cards.count(name) != 1
+    ]
+    said += [
+        f"{file}:{cell.line}: this prose announces `{cell.exercise}`, which has no check. Write its solution and check, or take the line out."
+        for cell in source.cells
+        if cell.role == "prose" and cell.exercise and cell.exercise not in source.exercises
+    ]
     code = [cell for cell in source.cells if cell.is_code]
     if not code or code[0].role != "parameters":
-        said.append(f'{file}:{code[0].line if code else 1}: the first code cell must be the parameters. Begin it with `# %% tags=["parameters"]`.')
+        said.append(
+            f'{file}:{code[0].line if code else 1}: the first code cell must be the parameters. Begin it with `# %% tags=["parameters"]`.'
+        )
     return said
 
 
 def completeness(compiler: Compiler) -> list[str]:
     """What an exercise's key still lacks."""
     file = compiler.source.path.name
-    said = [f"{compiler.place(name)}: the key `{name}` has no check in {file}. Write its check, or take the key out."
-            for name in compiler.keys if name not in compiler.source.exercises]
+    said = [
+        f"{compiler.place(name)}: the key `{name}` has no check in {file}. Write its check, or take the key out."
+        for name in compiler.keys
+        if name not in compiler.source.exercises
+    ]
     for name, exercise in compiler.source.exercises.items():
         if name not in compiler.keys:
-            said.append(f'{file}:{exercise.check.line}: `{name}` has no key. Add Key("{name}", …) to autograder/{file}.')
+            said.append(
+                f'{file}:{exercise.check.line}: `{name}` has no key. Add Key("{name}", …) to autograder/{file}.'
+            )
         else:
             said += [f"{compiler.place(name)}: {line}" for line in _key(name, compiler.key(name))]
     return said
 
 
 def _key(name: str, key: Key) -> list[str]:
-    counts = (("hints", len([hint for hint in key.hints if hint.strip()]), HINTS), ("wrong answers", len(key.wrong_answers), WRONG_ANSWERS),
-              ("correct variants", len(key.variants), VARIANTS))
+    counts = (
+        ("hints", len([hint for hint in key.hints if hint.strip()]), HINTS),
+        ("wrong answers", len(key.wrong_answers), WRONG_ANSWERS),
+        ("correct variants", len(key.variants), VARIANTS),
+    )
     said = [f"`{name}` has {have} {what}; it needs {need}." for what, have, need in counts if have < need]
     names = [wrong.name for wrong in key.wrong_answers]
-    said += [f"`{name}` has two wrong answers called {twice}. Rename one." for twice in dict.fromkeys(n for n in names if names.count(n) > 1)]
-    said += [f"`{name}`: the wrong answer {wrong.name} has no hint. Write one." for wrong in key.wrong_answers if not wrong.hint.strip()]
+    said += [
+        f"`{name}` has two wrong answers called {twice}. Rename one."
+        for twice in dict.fromkeys(n for n in names if names.count(n) > 1)
+    ]
+    said += [
+        f"`{name}`: the wrong answer {wrong.name} has no hint. Write one."
+        for wrong in key.wrong_answers
+        if not wrong.hint.strip()
+    ]
     if key.cases < 1:
         said.append(f"`{name}` has {key.cases} cases. Try at least one.")
     if min(key.weights.values(), default=1.0) < 0:
@@ -89,13 +128,20 @@ def _names(key: ExerciseKey) -> list[str]:
     """Names that the key speaks of and the probe does not return, and observations that nothing could compare."""
     seen = list(dict.fromkeys(name for case in key.cases for name in case.expected.values))
     spoken = (("guards", key.guards), ("weights", key.weights), ("strict_dtype", key.strict_dtype))
-    said = [f"`{key.id}`: {what} names `{name}`, which its check does not return ({', '.join(seen)})."
-            for what, names in spoken for name in names if name not in seen and name != REFUSAL]
+    said = [
+        f"`{key.id}`: {what} names `{name}`, which its check does not return ({', '.join(seen)})."
+        for what, names in spoken
+        for name in names
+        if name not in seen and name != REFUSAL
+    ]
     earning = [name for name in seen if name not in key.guards]
     if not earning or sum(key.weights.get(name, 1.0) for name in earning) <= 0:
         said.append(f"`{key.id}`: no observation earns credit. Leave one out of guards, with a weight above zero.")
-    said += [f"`{key.id}`: its check returns an object as `{name}`. Return tensors, numbers, texts, lists or dicts."
-             for name in seen if any(opaque(case.expected.values.get(name)) for case in key.cases)]
+    said += [
+        f"`{key.id}`: its check returns an object as `{name}`. Return tensors, numbers, texts, lists or dicts."
+        for name in seen
+        if any(opaque(case.expected.values.get(name)) for case in key.cases)
+    ]
     return said
 
 
@@ -111,18 +157,26 @@ def distinct(compiler: Compiler, keys: list[ExerciseKey]) -> list[str]:
         released = [wrong for wrong in key.wrong if wrong.released]
         told = replace(key, wrong=tuple(wrong for wrong in key.wrong if not wrong.released))
         if any(judge(told, wrong.observed).state is State.PASSED for wrong in released):
-            said.append(f"{compiler.source.path.name}:{exercise.answer.line}: the broken code of `{key.id}` passes its check. "
-                        "Choose inputs that show the bug.")
+            said.append(
+                f"{compiler.source.path.name}:{exercise.answer.line}: the broken code of `{key.id}` passes its check. "
+                "Choose inputs that show the bug."
+            )
             continue
         if judge(key, [case.expected for case in key.cases]).state is not State.PASSED:
-            said.append(f"{place}: `{key.id}`: the reference does not pass its own check. Mend the solution or the tolerance.")
+            said.append(
+                f"{place}: `{key.id}`: the reference does not pass its own check. Mend the solution or the tolerance."
+            )
         for wrong in told.wrong:
             verdict = judge(key, wrong.observed)
             if verdict.state is State.PASSED:
-                said.append(f"{place}: `{key.id}`: the wrong answer {wrong.name} passes on the visible inputs. "
-                            "Choose inputs that show its mistake.")
+                said.append(
+                    f"{place}: `{key.id}`: the wrong answer {wrong.name} passes on the visible inputs. "
+                    "Choose inputs that show its mistake."
+                )
             elif verdict.matched != (wrong.name,):
                 other = ", ".join(verdict.matched) or f"none ({verdict.findings[0].kind})"
-                said.append(f"{place}: `{key.id}`: the wrong answer {wrong.name} gets another hint: {other}. "
-                            "Choose inputs that tell them apart.")
+                said.append(
+                    f"{place}: `{key.id}`: the wrong answer {wrong.name} gets another hint: {other}. "
+                    "Choose inputs that tell them apart."
+                )
     return said

@@ -30,7 +30,7 @@ def wide(value: Tensor) -> Tensor:
 
 def as_tensor(value: Snapshot) -> Snapshot:
     """A plain number counts as a 0-d tensor; everything else stays."""
-    if isinstance(value, int) and not -2**63 <= value < 2**63:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
         value = as_number(value)
     if isinstance(value, (bool, int, float)):
         return Seen(torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None))
@@ -52,7 +52,7 @@ def close(got: Tensor, want: Tensor, tolerance: Tolerance) -> Tensor:
     131,411 parameters are not 131,410, however small the difference.
     Returns: bool tensor of that shape.
     """
-    if got.dtype == want.dtype and torch.equal(got, want):         # the usual case, and the fastest to decide
+    if got.dtype == want.dtype and torch.equal(got, want):  # the usual case, and the fastest to decide
         return torch.ones(want.shape, dtype=torch.bool)
     a, b = wide(got), wide(want)
     finite = b[torch.isfinite(b)]
@@ -95,7 +95,7 @@ def device_fits(got: Seen, want: Seen, device: str) -> bool:
 
 
 def _same_dtype(got: Tensor, want: Tensor, strict: bool, number: bool) -> bool:
-    if number:                                          # a Python number has no dtype of its own; True is still not 1.0
+    if number:  # a Python number has no dtype of its own; True is still not 1.0
         return (kind(got.dtype) == "bool") == (kind(want.dtype) == "bool")
     return got.dtype == want.dtype if strict else kind(got.dtype) == kind(want.dtype)
 
@@ -114,7 +114,11 @@ def _gist(message: str) -> str:
 
 def refused(observed: Observed) -> bool:
     """The student's code raised on purpose or not, but something that is not 'not written yet' or 'not defined'."""
-    return observed.failure is not None and observed.failure.type_name not in ("NotImplementedError", "NameError", "SystemExit")
+    return observed.failure is not None and observed.failure.type_name not in (
+        "NotImplementedError",
+        "NameError",
+        "SystemExit",
+    )
 
 
 def same_case(name: str, got: Observed, want: Observed, rules: Rules) -> bool:

@@ -261,7 +261,7 @@ def _largest(name: str, got: Tensor, want: Tensor) -> Finding:
     size = f" is {_share(worst / scale)} the {'largest ' if gap.dim() else ''}expected size" if scale > 0 else ""
     if not gap.dim():
         return Finding("values", f"`{name}` has the wrong value.{' The difference' + size + '.' if size else ''}")
-    place = [int(i) for i in torch.unravel_index(gap.argmax(), gap.shape)]
+    place = (gap == gap.max()).nonzero()[0].tolist()     # torch.unravel_index would import sympy first: a second, once
     where = f", at {place}," if size else f" is at {place}"
     return Finding("values", f"`{name}` has the right form but wrong values. The largest difference{where}{size}.")
 

@@ -58,13 +58,31 @@ class ExerciseKey:
 def dump(unit: str, keys: list[ExerciseKey]) -> bytes:
     """Write a unit's key as one compressed frame; the same keys give the same frame."""
     tensors: dict[str, Tensor] = {}
-    exercises = [{
-        "id": key.id, "function": key.function, "hints": list(key.hints), "guards": list(key.guards), "weights": key.weights,
-        "tolerance": {name: list(pair) for name, pair in key.tolerance.items()}, "strict_dtype": list(key.strict_dtype),
-        "cases": [{"inputs": encode(case.inputs, tensors), "expected": encode_observed(case.expected, tensors)} for case in key.cases],
-        "wrong": [{"name": wrong.name, "hint": wrong.hint, "released": wrong.released,
-                   "observed": [encode_observed(item, tensors) for item in wrong.observed]} for wrong in key.wrong],
-    } for key in keys]
+    exercises = [
+        {
+            "id": key.id,
+            "function": key.function,
+            "hints": list(key.hints),
+            "guards": list(key.guards),
+            "weights": key.weights,
+            "tolerance": {name: list(pair) for name, pair in key.tolerance.items()},
+            "strict_dtype": list(key.strict_dtype),
+            "cases": [
+                {"inputs": encode(case.inputs, tensors), "expected": encode_observed(case.expected, tensors)}
+                for case in key.cases
+            ],
+            "wrong": [
+                {
+                    "name": wrong.name,
+                    "hint": wrong.hint,
+                    "released": wrong.released,
+                    "observed": [encode_observed(item, tensors) for item in wrong.observed],
+                }
+                for wrong in key.wrong
+            ],
+        }
+        for key in keys
+    ]
     frame = wire.pack({"format": "coursekit-key", "version": VERSION, "unit": unit, "exercises": exercises}, tensors)
     return zlib.compress(frame, 9)
 
@@ -77,7 +95,9 @@ def parse(data: bytes) -> dict[str, ExerciseKey]:
             raise ValueError("it is not a key of this version")
         return {item["id"]: _exercise(item, tensors) for item in message["exercises"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"An answer key cannot be read: {error}.", "Install the course again, or run `coursekit build`.") from None
+        raise CourseError(
+            f"An answer key cannot be read: {error}.", "Install the course again, or run `coursekit build`."
+        ) from None
 
 
 def frame(data: bytes) -> bytes:
@@ -94,9 +114,16 @@ def equivalent(a: bytes, b: bytes) -> bool:
         (message, tensors), (other, others) = wire.unpack(frame(a)), wire.unpack(frame(b))
     except ValueError:
         return False
-    return _near(message, other) and tensors.keys() == others.keys() and all(
-        one.dtype == others[name].dtype and one.shape == others[name].shape
-        and bool(close(one, others[name], (1e-5, 1e-7)).all()) for name, one in tensors.items())
+    return (
+        _near(message, other)
+        and tensors.keys() == others.keys()
+        and all(
+            one.dtype == others[name].dtype
+            and one.shape == others[name].shape
+            and bool(close(one, others[name], (1e-5, 1e-7)).all())
+            for name, one in tensors.items()
+        )
+    )
 
 
 def _near(a: Any, b: Any) -> bool:
@@ -110,12 +137,31 @@ def _near(a: Any, b: Any) -> bool:
 
 
 def _exercise(item: dict[str, Any], tensors: dict[str, Tensor]) -> ExerciseKey:
-    cases = tuple(Case(_dict(decode(case["inputs"], tensors)), decode_observed(case["expected"], tensors)) for case in item["cases"])
-    wrong = tuple(KnownWrong(entry["name"], entry["hint"], tuple(decode_observed(seen, tensors) for seen in entry["observed"]),
-                             bool(entry["released"])) for entry in item["wrong"])
+    cases = tuple(
+        Case(_dict(decode(case["inputs"], tensors)), decode_observed(case["expected"], tensors))
+        for case in item["cases"]
+    )
+    wrong = tuple(
+        KnownWrong(
+            entry["name"],
+            entry["hint"],
+            tuple(decode_observed(seen, tensors) for seen in entry["observed"]),
+            bool(entry["released"]),
+        )
+        for entry in item["wrong"]
+    )
     tolerance = {name: (float(pair[0]), float(pair[1])) for name, pair in item["tolerance"].items()}
-    return ExerciseKey(item["id"], item["function"], tuple(item["hints"]), cases, wrong, tuple(item["guards"]),
-                       dict(item["weights"]), tolerance, tuple(item["strict_dtype"]))
+    return ExerciseKey(
+        item["id"],
+        item["function"],
+        tuple(item["hints"]),
+        cases,
+        wrong,
+        tuple(item["guards"]),
+        dict(item["weights"]),
+        tolerance,
+        tuple(item["strict_dtype"]),
+    )
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -151,7 +197,10 @@ def visible(exercise: str) -> ExerciseKey:
     import difflib
 
     near = difflib.get_close_matches(exercise, known, n=1, cutoff=0)
-    raise CourseError(f"There is no exercise `{exercise}`.", f"Did you mean `{near[0]}`?" if near else "Exercise ids look like u01-sse-grad.")
+    raise CourseError(
+        f"There is no exercise `{exercise}`.",
+        f"Did you mean `{near[0]}`?" if near else "Exercise ids look like u01-sse-grad.",
+    )
 
 
 def units() -> dict[str, dict[str, ExerciseKey]]:

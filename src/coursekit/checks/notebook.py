@@ -27,16 +27,18 @@ def check(exercise: str) -> Callable[[Probe], Probe]:
     Raises: Incorrect, NotAttempted: only under nbgrader's Validate and stock autograde, which see nothing else.
     CourseError: if the exercise is unknown.
     """
+
     def run(observe: Probe) -> Probe:
-        if os.environ.get("COURSEKIT_SANDBOX"):          # while grading, the verdict is computed elsewhere, on fresh inputs
+        if os.environ.get("COURSEKIT_SANDBOX"):  # while grading, the verdict is computed elsewhere, on fresh inputs
             return observe
-        with contextlib.redirect_stderr(sys.stdout):    # nbgrader takes any stderr in a check cell for a failure
+        with contextlib.redirect_stderr(sys.stdout):  # nbgrader takes any stderr in a check cell for a failure
             verdict = examine(exercise, observe)
         _show(verdict)
         results.record(exercise, verdict.state)
         if os.environ.get("NBGRADER_EXECUTION") and verdict.state is not State.PASSED:
             raise (NotAttempted if verdict.state is State.NOT_STARTED else Incorrect)(render.text(verdict))
         return observe
+
     return run
 
 
@@ -81,7 +83,10 @@ def progress() -> None:
     for unit, exercises in keys.units().items():
         states = {name: State(known.get(name, State.NOT_STARTED.value)) for name in exercises}
         done = sum(state is State.PASSED for state in states.values())
-        parts += [f"{unit}: {done} of {len(states)} passed", *(f"  {state.symbol} {state.value:<11}  {name}" for name, state in states.items())]
+        parts += [
+            f"{unit}: {done} of {len(states)} passed",
+            *(f"  {state.symbol} {state.value:<11}  {name}" for name, state in states.items()),
+        ]
     print("\n".join(parts))
 
 

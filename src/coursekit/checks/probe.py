@@ -17,7 +17,9 @@ _OWN = str(Path(__file__).parent)
 def failure_of(error: BaseException, probe: str = "observe") -> Failure:
     """Describe an exception by the student's own line: the last frame that is notebook code and not the probe."""
     frames = traceback.extract_tb(error.__traceback__)
-    mine = [f for f in frames if _is_notebook(f.filename) and f.name != probe] or [f for f in frames if _is_notebook(f.filename)]
+    mine = [f for f in frames if _is_notebook(f.filename) and f.name != probe] or [
+        f for f in frames if _is_notebook(f.filename)
+    ]
     message = _text(error)[:2000]
     if not mine:
         return Failure(type(error).__name__, message)
@@ -29,7 +31,7 @@ def failure_of(error: BaseException, probe: str = "observe") -> Failure:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as another:                        # a student's own exception may have a broken __str__
+    except Exception as another:  # a student's own exception may have a broken __str__
         return f"<its text cannot be made: {type(another).__name__}>"
 
 
@@ -51,7 +53,7 @@ def run_probe(observe: Callable[..., Mapping[str, Any]], inputs: Mapping[str, An
         return Observed(values=picture(result, given))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:                      # student code may raise anything, SystemExit included
+    except BaseException as error:  # student code may raise anything, SystemExit included
         described = failure_of(error, getattr(observe, "__name__", "observe"))
         _forget(error.__traceback__)
         return Observed(failure=described)

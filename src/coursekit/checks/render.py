@@ -16,15 +16,19 @@ AFTER_PASS = "All public checks passed; grading uses fresh inputs."
 AFTER_GRADE = "Correct on fresh inputs."
 
 # Colours come from JupyterLab's theme, so they follow light and dark; without styles the words and symbols remain.
-_COLOUR = {State.PASSED: "var(--jp-success-color1, #2e7d32)", State.NOT_YET: "var(--jp-error-color1, #c62828)",
-           State.NOT_STARTED: "var(--jp-ui-font-color2, #616161)"}
+_COLOUR = {
+    State.PASSED: "var(--jp-success-color1, #2e7d32)",
+    State.NOT_YET: "var(--jp-error-color1, #c62828)",
+    State.NOT_STARTED: "var(--jp-ui-font-color2, #616161)",
+}
 
 _TEMPLATE = """\
 <section role="status" aria-label="{{ v.state.value }}: {{ v.exercise }}" style="border-left: 4px solid {{ colour }}; padding: 4px 12px; \
 color: var(--jp-content-font-color1, inherit);">
 <p style="margin: 0; font-weight: 600;"><span aria-hidden="true" style="color: {{ colour }};">{{ v.state.symbol }}</span> \
 <span style="color: {{ colour }};">{{ v.state.value }}</span>: {{ v.exercise }}</p>
-{% for line in lines %}<p style="margin: 4px 0 0 0; white-space: pre-wrap;">{% for code, part in line %}{% if code %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}\
+{% for line in lines %}<p style="margin: 4px 0 0 0; white-space: pre-wrap;">\
+{% for code, part in line %}{% if code %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}\
 {% endfor %}</p>
 {% endfor %}</section>"""
 
@@ -36,7 +40,11 @@ def lines(verdict: Verdict, graded: bool = False) -> list[str]:
         said.append(AFTER_GRADE if graded else AFTER_PASS)
     elif verdict.state is State.NOT_YET:
         if verdict.right:
-            said.append("Already right: " + ", ".join("the refusal of wrong input" if name == REFUSAL else f"`{name}`" for name in verdict.right) + ".")
+            said.append(
+                "Already right: "
+                + ", ".join("the refusal of wrong input" if name == REFUSAL else f"`{name}`" for name in verdict.right)
+                + "."
+            )
         if not graded:
             said.append(f'For a hint, run `hint("{verdict.exercise}")`.')
     return said
@@ -49,7 +57,9 @@ def text(verdict: Verdict, graded: bool = False) -> str:
 
 def html(verdict: Verdict, graded: bool = False) -> str:
     """The whole verdict as HTML; everything that is not ours is escaped."""
-    return _template().render(v=verdict, colour=_COLOUR[verdict.state], lines=[_parts(line) for line in lines(verdict, graded)])
+    return _template().render(
+        v=verdict, colour=_COLOUR[verdict.state], lines=[_parts(line) for line in lines(verdict, graded)]
+    )
 
 
 @functools.cache

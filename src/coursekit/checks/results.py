@@ -21,7 +21,7 @@ def load() -> dict[str, str]:
         data = json.loads(path().read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    words = [state.value for state in State]            # a list: a damaged file may hold values that no set accepts
+    words = [state.value for state in State]  # a list: a damaged file may hold values that no set accepts
     return {str(key): value for key, value in data.items() if value in words} if isinstance(data, dict) else {}
 
 

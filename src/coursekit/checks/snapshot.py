@@ -13,10 +13,23 @@ from torch import Tensor
 MAX_DEPTH = 16
 MAX_ITEMS = 20_000
 MAX_TEXT = 100_000
-MAX_BITS = 512                                          # of an int: beyond, float() and printing it begin to fail
-MAX_AXES = 32                                           # of a tensor: beyond 64, most operations refuse
-SENDABLE = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
-                      torch.float32, torch.float64, torch.complex64})
+MAX_BITS = 512  # of an int: beyond, float() and printing it begin to fail
+MAX_AXES = 32  # of a tensor: beyond 64, most operations refuse
+SENDABLE = frozenset(
+    {
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+        torch.complex64,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ class Observed:
 def _storage(value: Tensor) -> int | None:
     try:
         return value.untyped_storage().data_ptr() or None
-    except (RuntimeError, NotImplementedError):         # sparse and meta tensors have no storage to share
+    except (RuntimeError, NotImplementedError):  # sparse and meta tensors have no storage to share
         return None
 
 
@@ -88,7 +101,7 @@ class _Camera:
 
     def own(self, name: str, value: Any, depth: int = 0) -> None:
         if depth > MAX_DEPTH:
-            return                                      # a list may hold itself
+            return  # a list may hold itself
         if isinstance(value, Tensor) and (pointer := _storage(value)) is not None:
             self.owners.setdefault(pointer, name)
         elif isinstance(value, (list, tuple)):
@@ -106,7 +119,9 @@ class _Camera:
         pointer = _storage(value)
         owner = self.owners.get(pointer) if pointer is not None else None
         plain = value.detach().as_subclass(Tensor).cpu().resolve_conj().resolve_neg()
-        return Seen(plain.clone(memory_format=torch.contiguous_format), bool(value.requires_grad), value.device.type, owner)
+        return Seen(
+            plain.clone(memory_format=torch.contiguous_format), bool(value.requires_grad), value.device.type, owner
+        )
 
     def take(self, value: Any, depth: int = 0) -> Snapshot:
         self.items += 1
@@ -117,7 +132,7 @@ class _Camera:
         if type(value) is int and value.bit_length() > MAX_BITS:
             return Opaque("an int of very many digits")
         if value is None or type(value) in (bool, int, float):
-            return value                                # type: ignore[no-any-return]
+            return value  # type: ignore[no-any-return]
         if isinstance(value, str):
             return str(value)[:MAX_TEXT]
         if isinstance(value, (list, tuple)):
@@ -125,7 +140,7 @@ class _Camera:
         if isinstance(value, dict):
             return {str(key)[:MAX_TEXT]: self.take(item, depth + 1) for key, item in value.items()}
         if hasattr(value, "item") and getattr(value, "shape", None) == () and type(value).__module__ == "numpy":
-            return self.take(value.item(), depth + 1)   # a NumPy scalar is a number to everybody but its type
+            return self.take(value.item(), depth + 1)  # a NumPy scalar is a number to everybody but its type
         kind = type(value)
         return Opaque(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}")
 
@@ -145,6 +160,7 @@ def picture(result: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, S
 
 
 # ---- plain JSON form: tensors are numbered and travel beside the JSON ---------------------------------------------
+
 
 def encode(value: Snapshot | Tensor, tensors: dict[str, Tensor]) -> Any:
     """Give the JSON form of a snapshot, and add its tensors to `tensors` under "0", "1", …"""
@@ -196,8 +212,12 @@ def decode(value: Any, tensors: Mapping[str, Tensor], depth: int = 0) -> Snapsho
         if data.dtype not in SENDABLE or data.dim() > MAX_AXES:
             raise ValueError("an observation holds a tensor that is never sent")
         shares = value.get("shares")
-        return Seen(data, value.get("grad") is True, str(value.get("device", "cpu"))[:20],
-                    None if shares is None else str(shares)[:200])
+        return Seen(
+            data,
+            value.get("grad") is True,
+            str(value.get("device", "cpu"))[:20],
+            None if shares is None else str(shares)[:200],
+        )
     if "$opaque" in value:
         return Opaque(str(value["$opaque"])[:200])
     if "$float" in value:
@@ -231,11 +251,18 @@ def decode_observed(form: Any, tensors: Mapping[str, Tensor]) -> Observed:
         raise ValueError("an observation's values are not an object")
     failure = None
     if isinstance(raw := form.get("failure"), dict):
-        failure = Failure(str(raw.get("type_name", ""))[:200], str(raw.get("message", ""))[:2000], str(raw.get("line", ""))[:400],
-                          raw["lineno"] if type(raw.get("lineno")) is int else 0, str(raw.get("function", ""))[:200])
+        failure = Failure(
+            str(raw.get("type_name", ""))[:200],
+            str(raw.get("message", ""))[:2000],
+            str(raw.get("line", ""))[:400],
+            raw["lineno"] if type(raw.get("lineno")) is int else 0,
+            str(raw.get("function", ""))[:200],
+        )
     lost = form.get("lost")
     if values and failure is not None:
-        raise ValueError("an observation says that the probe both returned and failed")   # it would be right in every case
+        raise ValueError(
+            "an observation says that the probe both returned and failed"
+        )  # it would be right in every case
     return Observed(values, failure, None if lost is None else str(lost)[:200])
 
 

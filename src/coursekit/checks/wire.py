@@ -16,8 +16,11 @@ from torch import Tensor
 HEADER = struct.Struct("<II")
 MAX_JSON = 8 << 20
 MAX_BLOB = 128 << 20
-MAX_TENSOR_HEADER = 256 << 10               # a header of 100,000 entries takes 0.8 s to parse
-HALF = re.compile(rb"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")   # a lone surrogate: JSON can say it, no UTF-8 file can hold it
+MAX_TENSOR_HEADER = 256 << 10  # a header of 100,000 entries takes 0.8 s to parse
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+HALF = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)  # a lone surrogate: JSON can say it, no UTF-8 file can hold it
 
 
 class WireError(ValueError):
@@ -28,7 +31,12 @@ class TooLarge(WireError):
     """A frame over the limits."""
 
 
-def pack(message: dict[str, Any], tensors: dict[str, Tensor] | None = None, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> bytes:
+def pack(
+    message: dict[str, Any],
+    tensors: dict[str, Tensor] | None = None,
+    max_json: int = MAX_JSON,
+    max_blob: int = MAX_BLOB,
+) -> bytes:
     """Write one frame.
 
     Args: message: JSON-able. tensors: name -> CPU tensor.
@@ -37,7 +45,7 @@ def pack(message: dict[str, Any], tensors: dict[str, Tensor] | None = None, max_
     from safetensors.torch import save
 
     text = json.dumps(message, allow_nan=False, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    try:                                        # clones: safetensors refuses tensors that share memory
+    try:  # clones: safetensors refuses tensors that share memory
         blob = save({name: value.detach().contiguous().clone() for name, value in tensors.items()}) if tensors else b""
     except KeyError as error:
         raise WireError(f"a tensor of {error.args[0]} cannot be sent") from None
@@ -46,17 +54,24 @@ def pack(message: dict[str, Any], tensors: dict[str, Tensor] | None = None, max_
     return HEADER.pack(len(text), len(blob)) + text + blob
 
 
-def read(receive: Callable[[int], bytes], max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read(
+    receive: Callable[[int], bytes], max_json: int = MAX_JSON, max_blob: int = MAX_BLOB, max_parts: int | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read one frame through `receive(n)`, which returns exactly n bytes or raises.
 
+    Args: max_parts: of the JSON. 8 MB of empty lists take 25 times that once read, and seconds to walk through.
     Raises: WireError: if sizes, JSON or tensors are not acceptable.
     """
     json_length, blob_length = HEADER.unpack(receive(HEADER.size))
     if json_length > max_json or blob_length > max_blob:
-        raise TooLarge(f"a frame announces {json_length} + {blob_length} bytes, over the limit of {max_json} + {max_blob}")
+        raise TooLarge(
+            f"a frame announces {json_length} + {blob_length} bytes, over the limit of {max_json} + {max_blob}"
+        )
     text = receive(json_length)
     blob = receive(blob_length) if blob_length else b""
-    if b"\\u" in text:                         # `pack` never writes one
+    if max_parts is not None and text.count(b",") > max_parts and _TEXT.sub(b"", text).count(b",") > max_parts:
+        raise TooLarge(f"a frame's JSON has more than {max_parts} parts")
+    if b"\\u" in text:  # `pack` never writes one
         text = HALF.sub(rb"\1?", text)
     try:
         message = json.loads(text.decode("utf-8", "replace"))
@@ -73,7 +88,7 @@ def unpack(data: bytes, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> t
 
     def receive(count: int) -> bytes:
         nonlocal position
-        part = data[position:position + count]
+        part = data[position : position + count]
         position += count
         if len(part) < count:
             raise WireError("a frame is cut short")

@@ -69,9 +69,11 @@ class Key:
 
     def wrong(self, hint: str) -> Callable[[Any], Any]:
         """Register a wrong answer with its hint; `{function}` in the hint becomes the student's function's name."""
+
         def register(answer: Answer) -> Answer:
             self.wrong_answers.append(Wrong(answer, hint))
             return answer
+
         return register
 
     def variant(self, answer: Any) -> Any:

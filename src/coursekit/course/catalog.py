@@ -83,7 +83,10 @@ def load(path: Path) -> Catalog:
         raise CourseError(f"{path.name} is not valid TOML: {error}.", "Mend the line it names.") from None
     items, course = data.get("unit", []), data.get("course", {})
     if not isinstance(items, list) or not isinstance(course, dict):
-        raise CourseError(f"{path.name} does not list its units as [[unit]].", "Write one [[unit]] table for each unit, and one [course] table.")
+        raise CourseError(
+            f"{path.name} does not list its units as [[unit]].",
+            "Write one [[unit]] table for each unit, and one [course] table.",
+        )
     where = _Places(path.name, text)
     units = tuple(_unit(item, where) for item in items)
     seen: set[str] = set()
@@ -91,14 +94,21 @@ def load(path: Path) -> Catalog:
         for identifier in (unit.name, unit.short, *(exercise.id for exercise in unit.exercises)):
             if identifier in seen:
                 place = where(unit.name if identifier == unit.short else identifier, last=True)
-                raise CourseError(f"{place}: `{identifier}` is listed twice.", "Keep one of them; ids are never shared.")
+                raise CourseError(
+                    f"{place}: `{identifier}` is listed twice.", "Keep one of them; ids are never shared."
+                )
             seen.add(identifier)
-    return Catalog(str(course.get("title", "PyTorch from the inside")), units, _grading(data.get("grading", {}), path.name))
+    return Catalog(
+        str(course.get("title", "PyTorch from the inside")), units, _grading(data.get("grading", {}), path.name)
+    )
 
 
 def _grading(table: Any, file: str) -> dict[str, float]:
     if not isinstance(table, dict) or not all(type(value) in (int, float) and value > 0 for value in table.values()):
-        raise CourseError(f"{file}: [grading] holds something that is not a number above zero.", "Write limits such as cell_seconds = 60.")
+        raise CourseError(
+            f"{file}: [grading] holds something that is not a number above zero.",
+            "Write limits such as cell_seconds = 60.",
+        )
     return {str(name): value for name, value in table.items()}
 
 
@@ -119,25 +129,40 @@ class _Places:
     text: str
 
     def __call__(self, name: str, last: bool = False) -> str:
-        lines = [number for number, line in enumerate(self.text.splitlines(), 1) if re.search(rf"""["']{re.escape(name)}["']""", line)]
+        lines = [
+            number
+            for number, line in enumerate(self.text.splitlines(), 1)
+            if re.search(rf"""["']{re.escape(name)}["']""", line)
+        ]
         return f"{self.file}:{lines[-1 if last else 0]}" if name and lines else self.file
 
 
 def _unit(item: Any, where: _Places) -> Unit:
     entries = item.get("exercise", []) if isinstance(item, dict) else None
     if not isinstance(entries, list):
-        raise CourseError(f"{where.file}: a unit does not list its exercises as [[unit.exercise]].", "Write one [[unit.exercise]] table for each exercise.")
+        raise CourseError(
+            f"{where.file}: a unit does not list its exercises as [[unit.exercise]].",
+            "Write one [[unit.exercise]] table for each exercise.",
+        )
     name = str(item.get("name", ""))
     if not UNIT_NAME.fullmatch(name):
         raise CourseError(f"{where(name)}: a unit is named `{name}`.", "Name units like u03_function.")
     exercises = tuple(_exercise(entry, name, where) for entry in entries)
     try:
-        unit = Unit(name, str(item.get("title", name)), float(item.get("hours", 1)), float(item.get("points", 0)), exercises)
+        unit = Unit(
+            name, str(item.get("title", name)), float(item.get("hours", 1)), float(item.get("points", 0)), exercises
+        )
     except (TypeError, ValueError):
-        raise CourseError(f"{where(name)}: the hours or points of `{name}` are not numbers.", "Write them without quotes, such as points = 50.") from None
+        raise CourseError(
+            f"{where(name)}: the hours or points of `{name}` are not numbers.",
+            "Write them without quotes, such as points = 50.",
+        ) from None
     total = sum(exercise.points for exercise in exercises)
     if total != unit.points:
-        raise CourseError(f"{where(name)}: the exercises of `{name}` add up to {total:g} points, the unit says {unit.points:g}.", "Make the two agree.")
+        raise CourseError(
+            f"{where(name)}: the exercises of `{name}` add up to {total:g} points, the unit says {unit.points:g}.",
+            "Make the two agree.",
+        )
     return unit
 
 
@@ -145,16 +170,35 @@ def _exercise(entry: dict[str, Any], unit: str, where: _Places) -> Exercise:
     identifier = str(entry.get("id", ""))
     place = where(identifier)
     if not EXERCISE_ID.fullmatch(identifier) or identifier[:3] != unit[:3]:
-        raise CourseError(f"{place}: an exercise of `{unit}` has the id `{identifier}`.", f"Name it {unit[:3]}- and lower-case words joined by hyphens.")
+        raise CourseError(
+            f"{place}: an exercise of `{unit}` has the id `{identifier}`.",
+            f"Name it {unit[:3]}- and lower-case words joined by hyphens.",
+        )
     try:
-        exercise = Exercise(identifier, str(entry.get("kind", "exercise")), float(entry["points"]), int(entry["difficulty"]),
-                            int(entry["importance"]), int(entry["minutes"]), str(entry["why"]))
+        exercise = Exercise(
+            identifier,
+            str(entry.get("kind", "exercise")),
+            float(entry["points"]),
+            int(entry["difficulty"]),
+            int(entry["importance"]),
+            int(entry["minutes"]),
+            str(entry["why"]),
+        )
     except KeyError as error:
-        raise CourseError(f"{place}: `{identifier}` has no {error.args[0]}.", "Give it points, difficulty, importance, minutes and why.") from None
+        raise CourseError(
+            f"{place}: `{identifier}` has no {error.args[0]}.",
+            "Give it points, difficulty, importance, minutes and why.",
+        ) from None
     except (TypeError, ValueError):
-        raise CourseError(f"{place}: `{identifier}` has a number that is none.", "Write points, difficulty, importance and minutes without quotes.") from None
+        raise CourseError(
+            f"{place}: `{identifier}` has a number that is none.",
+            "Write points, difficulty, importance and minutes without quotes.",
+        ) from None
     if exercise.kind not in ("exercise", "hunt"):
         raise CourseError(f"{place}: `{identifier}` is of kind `{exercise.kind}`.", 'Kinds are "exercise" and "hunt".')
     if not 0 < exercise.points < float("inf") or not 1 <= exercise.difficulty <= 5 or not 1 <= exercise.importance <= 5:
-        raise CourseError(f"{place}: `{identifier}` has a number out of range.", "Points are above 0; difficulty and importance go from 1 to 5.")
+        raise CourseError(
+            f"{place}: `{identifier}` has a number out of range.",
+            "Points are above 0; difficulty and importance go from 1 to 5.",
+        )
     return exercise

@@ -50,8 +50,10 @@ def course() -> Course:
     """Give the checkout's folders. Raises: CourseError: outside a checkout."""
     root = repository()
     if root is None:
-        raise CourseError("This command needs the course's own checkout (a folder with autograder/course.toml); none was found from here upward.",
-                          "Change into the checkout and run it again.")
+        raise CourseError(
+            "This command needs the course's own checkout (a folder with autograder/course.toml); none was found from here upward.",
+            "Change into the checkout and run it again.",
+        )
     return Course(root)
 
 
@@ -70,5 +72,7 @@ def _installed_or(packaged: str, in_checkout: Path) -> Path:
         return _PACKAGE / packaged
     root = repository()
     if root is None:
-        raise CourseError("The course's files are not installed beside the coursekit package.", "Install again: pip install .")
+        raise CourseError(
+            "The course's files are not installed beside the coursekit package.", "Install again: pip install ."
+        )
     return root / in_checkout

@@ -71,7 +71,9 @@ def fresh(stage: Stage, finding: Finding, number: int) -> None:
         elif _fails(finding, plain, wrong, place) and number < HINT_SEEDS:
             _named(finding, key, wrong, place)
     if judge(plain, _memorised(stage.visible_key, key)).state is State.PASSED:
-        finding.say(f"an answer that returns the visible example's results passes on {place}. Let the inputs change more with the generator.")
+        finding.say(
+            f"an answer that returns the visible example's results passes on {place}. Let the inputs change more with the generator."
+        )
 
 
 def _fails(finding: Finding, key: ExerciseKey, wrong: KnownWrong, place: str) -> bool:
@@ -113,10 +115,14 @@ def _right(stage: Stage, finding: Finding, key: ExerciseKey, place: str) -> None
             if case.expected.failure is None:
                 _ask_oracle(stage, finding, key, case, place)
     elif not all(_finite(value) for case in key.cases for value in case.expected.values.values()):
-        finding.say(f"the reference gives NaN or infinity on {place}, and no oracle says that it should. Choose other inputs, or register an oracle.")
+        finding.say(
+            f"the reference gives NaN or infinity on {place}, and no oracle says that it should. Choose other inputs, or register an oracle."
+        )
 
 
-def _accept(stage: Stage, finding: Finding, key: ExerciseKey, who: str, observed: Sequence[Observed], place: str) -> None:
+def _accept(
+    stage: Stage, finding: Finding, key: ExerciseKey, who: str, observed: Sequence[Observed], place: str
+) -> None:
     verdict = judge(key, observed)
     if verdict.state is not State.PASSED:
         again = " when it runs a second time" if who == "the reference" else ""
@@ -144,7 +150,9 @@ def _ask_oracle(stage: Stage, finding: Finding, key: ExerciseKey, case: Case, pl
             continue
         finding.oracle.add(name)
         if not same(_unmarked(case.expected.values[name]), _unmarked(value), Rules(key.tolerance[name])):
-            finding.say(f"the reference and the oracle disagree on `{name}` for {place}. One of them is wrong, or the tolerance is too small.")
+            finding.say(
+                f"the reference and the oracle disagree on `{name}` for {place}. One of them is wrong, or the tolerance is too small."
+            )
 
 
 def _released(finding: Finding, key: ExerciseKey, wrong: KnownWrong, place: str) -> None:

@@ -84,7 +84,9 @@ def _environment(job: Job, scratch: Path) -> None:
     spec = scratch / "jupyter" / "kernels" / "python3"
     spec.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), "utf-8")
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), "utf-8"
+    )
     for name in _FOREIGN:
         os.environ.pop(name, None)
     package = str(Path(coursekit.__file__).resolve().parents[1])
@@ -153,7 +155,11 @@ def _states(path: Path) -> dict[str, str]:
 
 def _unlike(job: Job, states: dict[str, str]) -> str:
     """The checks that said something else, in words."""
-    said = [f"{name} said {states[name]}" if name in states else f"{name} said nothing" for name in job.checks if states.get(name) != job.wanted]
+    said = [
+        f"{name} said {states[name]}" if name in states else f"{name} said nothing"
+        for name in job.checks
+        if states.get(name) != job.wanted
+    ]
     return f"every check should say {job.wanted}, but {'; '.join(said)}" if said else ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
 
-from coursekit.build.source import BEGIN, END, SHOWS
+from coursekit.build.regions import BEGIN, END, SHOWS
 from coursekit.proof.operators import OPERATION, alternatives, number, parenthesised
 
 WIDTH = 64
@@ -216,5 +216,9 @@ class _Targets(cst.CSTVisitor):
         self.names: list[str] = []
 
     def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-        elements = [element.value for element in node.target.elements] if isinstance(node.target, (cst.Tuple, cst.List)) else [node.target]
+        elements = (
+            [element.value for element in node.target.elements]
+            if isinstance(node.target, (cst.Tuple, cst.List))
+            else [node.target]
+        )
         self.names += [element.value for element in elements if isinstance(element, cst.Name)]

@@ -138,7 +138,9 @@ def alternatives(node: cst.CSTNode, parent: cst.CSTNode | None, local: Sequence[
         yield node, cst.Continue() if isinstance(node, cst.Break) else cst.Break()
     elif isinstance(node, cst.Return):
         yield from _return(node, local)
-    if isinstance(node, cst.BaseSmallStatement) and not isinstance(node, (cst.Pass, cst.Import, cst.ImportFrom, cst.Global, cst.Nonlocal)):
+    if isinstance(node, cst.BaseSmallStatement) and not isinstance(
+        node, (cst.Pass, cst.Import, cst.ImportFrom, cst.Global, cst.Nonlocal)
+    ):
         yield node, cst.Pass()
 
 
@@ -192,7 +194,13 @@ def _text(node: cst.SimpleString) -> Iterator[Swap]:
 def _call(node: cst.Call) -> Iterator[Swap]:
     function, args = node.func, list(node.args)
     places = [index for index, arg in enumerate(args) if arg.keyword is None and not arg.star]
-    name = function.attr.value if isinstance(function, cst.Attribute) else function.value if isinstance(function, cst.Name) else ""
+    name = (
+        function.attr.value
+        if isinstance(function, cst.Attribute)
+        else function.value
+        if isinstance(function, cst.Name)
+        else ""
+    )
     of_module = isinstance(function, cst.Attribute) and _root(function.value) in MODULES
     method = isinstance(function, cst.Attribute) and not of_module
     if name not in COMMUTATIVE:

@@ -49,7 +49,9 @@ def prove(where: Course, units: Iterable[str], seeds: int, jobs: int = 2) -> lis
     work = [(unit, mutant, trial) for unit in loaded for mutant, trial in unit.trials(seeds)]
     answers = each([trial for _, _, trial in work], serve, jobs, _seconds)
     # disable=None: no bar unless stderr is a terminal
-    for index, answer in tqdm(answers, total=len(work), desc="prove", unit="trial", file=sys.stderr, disable=None, leave=False):
+    for index, answer in tqdm(
+        answers, total=len(work), desc="prove", unit="trial", file=sys.stderr, disable=None, leave=False
+    ):
         unit, mutant, trial = work[index]
         unit.take(trial, mutant, answer)
     return [unit.report(seeds) for unit in loaded]

@@ -62,7 +62,9 @@ def _job(where: Course, unit: catalog.Unit, device: str, release: bool) -> Job:
 
     kind, wanted = ("release", State.NOT_STARTED) if release else ("solution", State.PASSED)
     if not (where.keys / f"{unit.name}.key").is_file():
-        raise CourseError(f"`{unit.name}` has no visible key in {where.keys.name}/.", f"Run `coursekit build {unit.short}`.")
+        raise CourseError(
+            f"`{unit.name}` has no visible key in {where.keys.name}/.", f"Run `coursekit build {unit.short}`."
+        )
     text = _release(where, unit) if release else _solution(where, unit)
     return Job(
         unit.name,
@@ -80,7 +82,9 @@ def _release(where: Course, unit: catalog.Unit) -> str:
     try:
         return path.read_text("utf-8")
     except OSError as error:
-        raise CourseError(f"{path.name} cannot be read: {error.strerror}.", f"Run `coursekit build {unit.short}`.") from None
+        raise CourseError(
+            f"{path.name} cannot be read: {error.strerror}.", f"Run `coursekit build {unit.short}`."
+        ) from None
 
 
 def _solution(where: Course, unit: catalog.Unit) -> str:
@@ -123,7 +127,10 @@ def _all(work: list[Job], jobs: int) -> Iterator[Outcome]:
 
 
 def _text(outcomes: list[Outcome]) -> str:
-    rows = [(item.unit, f"{item.seconds:.1f}", f"{item.right}/{item.checks}", "failed" if item.problem else "ok") for item in outcomes]
+    rows = [
+        (item.unit, f"{item.seconds:.1f}", f"{item.right}/{item.checks}", "failed" if item.problem else "ok")
+        for item in outcomes
+    ]
     lines = [table(("unit", "seconds", "checks as expected", "result"), rows, right=(1, 2))]
     for item in outcomes:
         if item.problem:

@@ -37,7 +37,8 @@ class Stage:
         self.exercise = compiler.source.exercises[name]
         self.author = compiler.key(name)
         self.variants: list[tuple[str, Any]] = [
-            (f"variant {number} ({getattr(answer, '__name__', '?')})", answer) for number, answer in enumerate(self.author.variants, 1)
+            (f"variant {number} ({getattr(answer, '__name__', '?')})", answer)
+            for number, answer in enumerate(self.author.variants, 1)
         ]
 
     @functools.cached_property
@@ -51,6 +52,9 @@ class Stage:
     @functools.cached_property
     def mutant_keys(self) -> tuple[list[ExerciseKey], float]:
         """The keys that mutants are tried on, and the seconds that one mutant has for all of them."""
+        import torch.fx.experimental.symbolic_shapes  # noqa: F401  torch imports it (and sympy) when one of its own checks is
+        # first asked; a time limit that rings inside an import leaves half a module behind, for all later trials
+
         keys = [lean(self.visible_key), *(lean(self.fresh_key(number)) for number in range(MUTANT_SEEDS))]
         began = time.perf_counter()
         for key in keys:

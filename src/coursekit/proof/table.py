@@ -11,6 +11,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     width = [max(len(line[column]) for line in everything) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        return "  ".join(cell.rjust(width[i]) if i in right else cell.ljust(width[i]) for i, cell in enumerate(cells)).rstrip()
+        return "  ".join(
+            cell.rjust(width[i]) if i in right else cell.ljust(width[i]) for i, cell in enumerate(cells)
+        ).rstrip()
 
     return "\n".join([line(head), "  ".join("-" * size for size in width), *(line(row) for row in rows)])

@@ -74,7 +74,9 @@ class _Worker(Generic[Task]):
         self.pipe.close()
 
 
-def each(tasks: Sequence[Task], serve: Callable[[Task], Any], jobs: int, limit: Callable[[Task], float]) -> Iterator[tuple[int, Any]]:
+def each(
+    tasks: Sequence[Task], serve: Callable[[Task], Any], jobs: int, limit: Callable[[Task], float]
+) -> Iterator[tuple[int, Any]]:
     """Serve all tasks, and give (index, answer) as they come in.
 
     Args: serve: a module-level function. jobs: processes; 0 runs everything here, without protection.

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from coursekit.build.source import broken_text, read
+from coursekit.build.regions import broken_text
+from coursekit.build.source import read
 from coursekit.errors import CourseError
 
 BEGIN, SHOWS, END = "### BEGIN SOLUTION", "### RELEASE SHOWS", "### END SOLUTION"

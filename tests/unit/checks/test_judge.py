@@ -238,3 +238,18 @@ def test_tolerance_and_strictness_are_per_name(make_key: Make, see: Make) -> Non
     key = make_key([see(a=A, b=B)], tolerance={"a": (0.1, 0.0)}, strict_dtype=("b",))
     assert judge(key, [see(a=A * 1.05, b=B)]).state is State.PASSED
     assert judge(key, [see(a=A * 1.05, b=B.double())]).right == ("a",)
+
+
+def test_cases_may_look_at_different_things(make_key: Make, see: Make) -> None:
+    """A name that a case does not have is no difference between two runs that came to their end there."""
+    key = make_key(
+        [see(a=A), see(place="meta")],
+        {"half": (HALF, [see(a=A / 2), see(place="meta")]), "stays": (FLIPPED, [see(a=A), see(place="cpu")])},
+    )
+    assert judge(key, [see(a=A), see(place="meta")]).state is State.PASSED
+    verdict = judge(key, [see(a=A / 2), see(place="meta")])
+    assert (texts(verdict), verdict.matched, verdict.right) == ([HALF], ("half",), ("place",))
+    both = judge(key, [see(a=A / 2), see(place="cpu")])
+    assert both.matched == ("half", "stays")
+    lost = judge(key, [see(a=A / 2), Observed(lost="timed out")])
+    assert lost.matched == ()

@@ -58,9 +58,7 @@ def test_a_failure_in_the_probe_itself_names_the_probe() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "raised", ["SystemExit(3)", "NotImplementedError()", "BaseException('x')", "GeneratorExit()"]
-)
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "NotImplementedError()", "BaseException('x')", "GeneratorExit()"])
 def test_whatever_is_raised_is_an_observation(raised: str) -> None:
     failure = run_probe(notebook(f"def observe(x):\n    raise {raised}"), {"x": 1}).failure
     assert failure is not None

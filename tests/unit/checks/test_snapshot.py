@@ -47,9 +47,7 @@ def test_a_tensor_is_copied_and_described() -> None:
 def test_shared_memory_is_seen() -> None:
     x, deep = torch.ones(2, 3), torch.ones(2)
     made = torch.zeros(3)
-    seen = picture(
-        {"view": x.T, "made": made, "again": made[1:], "deep": deep, "free": x + 1}, {"x": x, "d": [deep]}
-    )
+    seen = picture({"view": x.T, "made": made, "again": made[1:], "deep": deep, "free": x + 1}, {"x": x, "d": [deep]})
     assert [value.shares for value in seen.values() if isinstance(value, Seen)] == [
         "x",
         None,

@@ -74,9 +74,7 @@ def test_changed_requirements_update_the_environment(checkout: Any, capsys: Any)
         ("torch", "cuda", "The environment in .venv holds the other PyTorch build; building it again."),
     ],
 )
-def test_an_unfit_environment_is_built_again(
-    checkout: Any, capsys: Any, field: str, value: Any, said: str
-) -> None:
+def test_an_unfit_environment_is_built_again(checkout: Any, capsys: Any, field: str, value: Any, said: str) -> None:
     checkout.course.main(["lab"])
     leftover = checkout.root / ".venv" / "leftover"
     leftover.touch()
@@ -100,9 +98,7 @@ def test_a_half_built_environment_is_built_again(checkout: Any, capsys: Any, spo
         (checkout.root / ".venv").mkdir()
     capsys.readouterr()
     assert checkout.course.main(["lab"]) == 0
-    assert capsys.readouterr().err.startswith(
-        "An earlier set-up of .venv did not finish; building it again.\n"
-    )
+    assert capsys.readouterr().err.startswith("An earlier set-up of .venv did not finish; building it again.\n")
 
 
 def test_a_lost_python_is_noticed(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,14 +137,10 @@ def test_a_driver_chooses_the_cuda_build(checkout: Any, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("by", ["option", "variable"])
-def test_the_index_for_torch_is_added_to_the_configured_sources(
-    checkout: Any, by: str, monkeypatch: Any
-) -> None:
+def test_the_index_for_torch_is_added_to_the_configured_sources(checkout: Any, by: str, monkeypatch: Any) -> None:
     if by == "variable":
         monkeypatch.setenv("COURSE_TORCH_INDEX", "file:///wheels")
-    assert (
-        checkout.course.main(["lab"] if by == "variable" else ["lab", "--torch-index", "file:///wheels"]) == 0
-    )
+    assert checkout.course.main(["lab"] if by == "variable" else ["lab", "--torch-index", "file:///wheels"]) == 0
     for call in checkout.calls():
         assert call[-2:] == ["--extra-index-url", "file:///wheels"]
 
@@ -162,9 +154,7 @@ def test_help_installs_nothing(checkout: Any, capsys: Any) -> None:
 
 
 @pytest.mark.parametrize(("full", "last"), [(False, ["-m", "not slow"]), (True, ["-n", "2"])])
-def test_the_test_command_runs_its_steps_in_order(
-    checkout: Any, monkeypatch: Any, full: bool, last: list[str]
-) -> None:
+def test_the_test_command_runs_its_steps_in_order(checkout: Any, monkeypatch: Any, full: bool, last: list[str]) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(subprocess, "call", lambda command, cwd: ran.append(command[2:]) or 0)
     assert checkout.course.run_tests(full) == 0

@@ -144,9 +144,7 @@ def test_a_stopped_install_stops_pip_and_the_next_run_builds_again(
     checkout.plan(sleep=60)
     base = getattr(sys, "_base_executable", sys.executable)
     # coursekit's parser comes from src: the base Python has no coursekit installed
-    shutil.copytree(
-        SOURCE.parent / "src", checkout.root / "src", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(SOURCE.parent / "src", checkout.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     command = [base, str(checkout.root / "course.py"), "lab", "--torch", "cpu"]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:

@@ -37,9 +37,7 @@ def test_one_line_per_check_and_one_per_remedy() -> None:
 
 
 @pytest.mark.parametrize(("state", "status"), [("ok", 0), ("optional", 0), ("missing", 1)])
-def test_the_exit_status_and_json(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any, state: Any, status: int
-) -> None:
+def test_the_exit_status_and_json(monkeypatch: pytest.MonkeyPatch, capsys: Any, state: Any, status: int) -> None:
     monkeypatch.setattr(doctor, "CHECKS", (lambda: Finding("x", state, "found", "do this"),))
     assert doctor.main(as_json=True) == status
     assert json.loads(capsys.readouterr().out) == {
@@ -70,9 +68,7 @@ def test_an_unused_driver_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(doctor, "has_nvidia_driver", lambda: True)
     found = f"{torch.__version__}, CPU build, on the CPU; the NVIDIA driver is unused"
-    assert doctor.torch() == Finding(
-        "torch", "optional", found, "To use the GPU: python3 course.py lab --torch cuda"
-    )
+    assert doctor.torch() == Finding("torch", "optional", found, "To use the GPU: python3 course.py lab --torch cuda")
 
 
 def test_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +103,7 @@ def test_a_students_install_lacks_nothing_without_nbgrader(monkeypatch: pytest.M
     ("works", "platform", "state"),
     [(True, "linux", "ok"), (False, "linux", "missing"), (False, "darwin", "optional")],
 )
-def test_the_sandbox_is_tried(
-    monkeypatch: pytest.MonkeyPatch, works: bool, platform: str, state: Any
-) -> None:
+def test_the_sandbox_is_tried(monkeypatch: pytest.MonkeyPatch, works: bool, platform: str, state: Any) -> None:
     isolation(monkeypatch, (works, "what was seen", "" if works else "what to do"))
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.9.6")
     monkeypatch.setattr(sys, "platform", platform)

@@ -76,9 +76,7 @@ def test_beside_an_edited_copy_the_new_version_is_put_once(folders: Folders) -> 
     folders.update()
     folders.edit("my work")
     folders.release("second release")
-    assert folders.update() == [
-        f"u01_tensors.ipynb: yours, kept as it is. The new version is beside it: {BESIDE}"
-    ]
+    assert folders.update() == [f"u01_tensors.ipynb: yours, kept as it is. The new version is beside it: {BESIDE}"]
     assert folders.files() == {NAME: "my work", BESIDE: "second release"}
     assert folders.update(date(2026, 3, 2)) == []
     assert folders.files() == {NAME: "my work", BESIDE: "second release"}

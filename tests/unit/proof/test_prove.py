@@ -50,12 +50,16 @@ def test_an_unknown_unit_is_named(mini: Any) -> None:
 SPOILED: list[tuple[str, Callable[[Any], Any], str]] = [
     (
         "a wrong answer passes",
-        lambda mini: mini.key("def sign(pred, y): return 2 * (y - pred)", "def sign(pred, y): return in_steps(pred, y)"),
+        lambda mini: mini.key(
+            "def sign(pred, y): return 2 * (y - pred)", "def sign(pred, y): return in_steps(pred, y)"
+        ),
         "`u01-sse-grad`: the wrong answer sign passes on the visible inputs. Make it wrong, or choose inputs on which it is.",
     ),
     (
         "a wrong answer passes on fresh inputs",
-        lambda mini: mini.key("def sign(pred, y): return 2 * (y - pred)", "def sign(pred, y): return in_steps(pred, y)"),
+        lambda mini: mini.key(
+            "def sign(pred, y): return 2 * (y - pred)", "def sign(pred, y): return in_steps(pred, y)"
+        ),
         "`u01-sse-grad`: the wrong answer sign gives Passed on fresh seed 0. Choose inputs on which it is always wrong.",
     ),
     (
@@ -108,9 +112,9 @@ SPOILED: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     (
         "the key's own judge objects",
-        lambda mini: mini.key("HINTS =", "def no(inputs, seen): return f\"grad is {tuple(seen['grad'].shape)}\"\nHINTS =").key(
-            "@sse.variant\ndef summed", "sse.judge(no)\n@sse.variant\ndef summed"
-        ),
+        lambda mini: mini.key(
+            "HINTS =", "def no(inputs, seen): return f\"grad is {tuple(seen['grad'].shape)}\"\nHINTS ="
+        ).key("@sse.variant\ndef summed", "sse.judge(no)\n@sse.variant\ndef summed"),
         "`u01-sse-grad`: the reference does not satisfy the key's own judge on the visible inputs: grad is (5, 3)",
     ),
     (
@@ -125,7 +129,9 @@ SPOILED: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     (
         "an equivalent mutant is gone",
-        lambda mini: mini.key('Key("u01-hunt-mean",', 'Key("u01-hunt-mean", equivalent={"line 9: a -> b": "no reason"},'),
+        lambda mini: mini.key(
+            'Key("u01-hunt-mean",', 'Key("u01-hunt-mean", equivalent={"line 9: a -> b": "no reason"},'
+        ),
         "`u01-hunt-mean`: the key lists `line 9: a -> b` as equivalent, but there is no such mutant any more. Take it out.",
     ),
     (

@@ -1,0 +1,192 @@
+"""`coursekit grade`: collect evidence side by side, judge it, and record it with nbgrader. Each submission ends in one stated outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from coursekit.checks.verdict import State, Verdict
+from coursekit.course import catalog
+from coursekit.course.paths import course
+from coursekit.errors import CourseError
+from coursekit.grading.gradebook import one_connection
+from coursekit.grading.grader import Grader, Prepared, grader
+from coursekit.grading.intake import Submission, gather, parse
+from coursekit.grading.isolation import usable
+from coursekit.grading.record import Gradebook, Recorded
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One student's row. outcome: graded, timed out, crashed, unreadable, empty or wrong unit, with where. mistakes: known ones, by exercise."""
+
+    student: str
+    outcome: str
+    score: float
+    max_score: float
+    passed: int
+    exercises: int
+    mistakes: dict[str, list[str]] = field(default_factory=dict)
+    note: str = ""
+    feedback: str | None = None
+    problem: str | None = None
+
+
+def main(unit: str, submitted: Path | str | None, jobs: int | None, isolation: str, resume: bool, as_json: bool) -> int:
+    """Grade a class. Returns: 0, or 1 if a submission could not be recorded."""
+    where = course()
+    chosen = catalog.load(where.catalog).unit(unit)
+    isolation = require(isolation)
+    book = Gradebook(where, chosen, isolation)
+    submissions = gather(Path(submitted) if submitted else book.submitted, chosen.name)
+    lines = grade(book, submissions, jobs or os.cpu_count() or 1, isolation, resume)
+    if as_json:
+        print(
+            json.dumps(
+                {"unit": chosen.name, "isolation": isolation, "submissions": [asdict(line) for line in lines]}, indent=1
+            )
+        )
+    else:
+        print(table(lines))
+    return 1 if any(line.problem for line in lines) else 0
+
+
+def require(isolation: str) -> str:
+    """Try the sandbox for real, and say what is on.
+
+    Returns: the kind to use: cold runners where warm ones cannot be had. Raises: CourseError: if none holds; grading then refuses.
+    """
+    kind, seen = usable(isolation)
+    print(f"isolation: {seen}", file=sys.stderr)
+    return kind
+
+
+def grade(book: Gradebook, submissions: list[Submission], jobs: int, isolation: str, resume: bool) -> list[Line]:
+    """Collect, judge and record. Evidence is kept as it comes, so that an interrupted run loses at most what was under way."""
+    judge = grader(book.unit.name)
+    with one_connection():
+        book.announce()
+    for submission in submissions:
+        book.stage(submission)
+    prepared = {submission.student: judge.prepare(parse(submission.data)) for submission in submissions}
+    by_name = {submission.student: submission for submission in submissions}
+    lines: dict[str, Line] = {}
+    with one_connection(), contextlib.closing(_collect(judge, prepared, jobs, isolation, resume)) as collected:
+        for student, problem in _progress(collected, "grading", total=len(submissions)):
+            lines[student] = _line(book, judge, by_name[student], prepared[student], isolation, resume, problem)
+    return [lines[submission.student] for submission in submissions]
+
+
+def _collect(
+    judge: Grader, prepared: dict[str, Prepared], jobs: int, isolation: str, resume: bool
+) -> Generator[tuple[str, str | None], None, None]:
+    """Run what has to be run, and hand on each as it is done; the same notebook from two students runs once.
+
+    Yields: student, and why there is no evidence, or None.
+    """
+    owners: dict[str, list[str]] = {}
+    for student, item in prepared.items():
+        owners.setdefault(item.digest, []).append(student)
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        running = {
+            pool.submit(judge.evidence, prepared[students[0]], isolation, resume): students
+            for students in owners.values()
+        }
+        try:
+            for done in as_completed(running):
+                problem = None
+                try:
+                    done.result()
+                except CourseError as error:
+                    problem = str(error)
+                for student in running[done]:
+                    yield student, problem
+        except (KeyboardInterrupt, GeneratorExit):
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _line(
+    book: Gradebook,
+    judge: Grader,
+    submission: Submission,
+    prepared: Prepared,
+    isolation: str,
+    resume: bool,
+    failed: str | None,
+) -> Line:
+    student = submission.student
+    if failed is not None:
+        return Line(
+            student, "not graded", 0.0, book.unit.points, 0, len(judge.keys), note=submission.note, problem=failed
+        )
+    evidence = judge.evidence(prepared, isolation)
+    verdicts = judge.judge(evidence)
+    if resume and book.recorded_evidence(student) == prepared.digest and book.explained(student):
+        score, most = book.score(student)
+        recorded = Recorded(score, most, None)
+    else:
+        recorded = book.record(student)
+    outcome = f"{evidence.outcome} ({evidence.where})" if evidence.where else evidence.outcome
+    return Line(
+        student,
+        outcome,
+        recorded.score,
+        recorded.max_score,
+        sum(v.state is State.PASSED for v in verdicts.values()),
+        len(verdicts),
+        _mistakes(verdicts),
+        submission.note,
+        recorded.feedback,
+        recorded.problem,
+    )
+
+
+def _mistakes(verdicts: dict[str, Verdict]) -> dict[str, list[str]]:
+    """What was wrong, by exercise: known wrong answers by name, else the kind of finding."""
+    return {
+        name: list(verdict.matched) or list(dict.fromkeys(finding.kind for finding in verdict.findings))
+        for name, verdict in verdicts.items()
+        if verdict.state is State.NOT_YET
+    }
+
+
+def _progress(items: Iterable[T], word: str, total: int | None = None) -> Iterable[T]:
+    return tqdm(items, desc=word, total=total, file=sys.stderr, disable=not sys.stderr.isatty())  # type: ignore[no-any-return]
+
+
+def table(lines: list[Line]) -> str:
+    """The class as text, and what it struggled with most."""
+    wide = max([7, *(len(line.student) for line in lines)])
+    rows = [f"{'student':<{wide}}  {'score':>12}  {'passed':>7}  outcome"]
+    for line in lines:
+        tail = "; ".join(
+            part for part in (line.outcome, line.note, line.problem and f"PROBLEM: {line.problem}") if part
+        )
+        rows.append(
+            f"{line.student:<{wide}}  {line.score:>5.4g} of {line.max_score:<4.4g}  {line.passed:>2} of {line.exercises:<2}  {tail}"
+        )
+    counts: dict[tuple[str, str], int] = {}
+    for line in lines:
+        for exercise, mistakes in line.mistakes.items():
+            for mistake in mistakes:
+                counts[exercise, mistake] = counts.get((exercise, mistake), 0) + 1
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:5]
+    if common:
+        rows += [
+            "",
+            "most frequent mistakes:",
+            *(f"  {count:>3} × {exercise}: {mistake}" for (exercise, mistake), count in common),
+        ]
+    return "\n".join(rows)

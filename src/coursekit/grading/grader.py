@@ -1,0 +1,204 @@
+"""Everything the trusted side knows of a unit: release, probes, secret inputs and key. Made once, used for a whole class."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from torch import Tensor
+
+from coursekit.build import notebook
+from coursekit.build.compile import Compiler, secret_seed
+from coursekit.build.source import UnitSource, read
+from coursekit.checks import wire
+from coursekit.checks.diagnose import Finding
+from coursekit.checks.judge import judge
+from coursekit.checks.key import ExerciseKey
+from coursekit.checks.snapshot import Observed, encode
+from coursekit.checks.verdict import State, Verdict
+from coursekit.course import catalog
+from coursekit.course.paths import Course, course
+from coursekit.errors import CourseError
+from coursekit.grading import evidence as store
+from coursekit.grading.collect import Probe, collect
+from coursekit.grading.compose import belongs, compose
+from coursekit.grading.demonstrations import demonstrations
+from coursekit.grading.evidence import Evidence
+from coursekit.grading.intake import Sheet
+from coursekit.grading.limits import Limits
+
+
+def grading_seed(where: Course) -> str:
+    """The course's secret, from $COURSEKIT_SEED or autograder/private/seed; made at random the first time."""
+    if chosen := os.environ.get("COURSEKIT_SEED"):
+        return chosen
+    path = where.autograder / "private" / "seed"
+    try:
+        if not path.is_file():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            draft = path.with_name(f"seed.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(16) + "\n", "utf-8")
+            draft.replace(path)
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise CourseError(
+            f"The grading seed cannot be read or made: {error.strerror}.",
+            "Give write permission to autograder/private/, or set COURSEKIT_SEED.",
+        ) from None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A submission laid out for grading. outcome: why there is nothing to run, or None. digest: of all that decides the evidence."""
+
+    notebook: NotebookNode
+    sources: tuple[str, ...]
+    outcome: str | None
+    digest: str
+
+
+class Grader:
+    """Prepares, collects and judges the submissions of one unit."""
+
+    def __init__(self, where: Course, unit: catalog.Unit, seed: str, limits: Limits) -> None:
+        self.where, self.unit, self.limits = where, unit, limits
+        self.source: UnitSource = read(where.solutions / f"{unit.name}.py")
+        self.release = notebook.release(self.source, unit)
+        self.shown = demonstrations(self.release)
+        self.compiler = Compiler.of(self.source, where.autograder / f"{unit.name}.py")
+        self.keys: dict[str, ExerciseKey] = {key.id: key for key in self.compiler.compile_all(secret_seed(seed))}
+        self.probes = [
+            Probe(name, exercise.probe, exercise.probe_name, [case.inputs for case in self.keys[name].cases])
+            for name, exercise in self.source.exercises.items()
+        ]
+        self.inputs = {probe.exercise: _digest([probe.source, probe.cases]) for probe in self.probes}
+        self._order = {probe.exercise: _secret_order(probe.cases) for probe in self.probes}
+        self._shuffled = [
+            replace(probe, cases=[probe.cases[n] for n in self._order[probe.exercise]]) for probe in self.probes
+        ]
+        self._basis = hashlib.sha256(
+            json.dumps([unit.name, seed, [[p.exercise, p.source, p.name, len(p.cases)] for p in self.probes]]).encode()
+        )
+
+    def prepare(self, sheet: Sheet) -> Prepared:
+        """Lay out a sheet, and say if it cannot be run at all."""
+        outcome = sheet.problem
+        if outcome is None and not belongs(
+            self.release, sheet, [exercise.function for exercise in self.source.exercises.values()]
+        ):
+            outcome = f"wrong unit: nothing of {self.unit.name} is in it"
+        return self.prepared(compose(self.release, sheet), outcome)
+
+    def prepared(self, laid: NotebookNode, outcome: str | None) -> Prepared:
+        """Name what a laid-out notebook gives to run; the digest covers all that decides the evidence."""
+        sources = tuple(cell.source for cell in laid.cells if cell.cell_type == "code")
+        basis = self._basis.copy()
+        basis.update(json.dumps([outcome, sources]).encode())
+        return Prepared(laid, sources, outcome, basis.hexdigest())
+
+    def evidence_path(self, digest: str) -> Path:
+        return self.where.autograder / "evidence" / self.unit.name / f"{digest}.evidence"
+
+    def evidence(self, prepared: Prepared, isolation: str, reuse: bool = True) -> Evidence:
+        """Find the evidence of this very submission, or collect it in the sandbox and keep it."""
+        path = self.evidence_path(prepared.digest)
+        if reuse and path.is_file():
+            with contextlib.suppress(CourseError):  # damaged: it is collected again
+                kept = store.load(path)
+                if kept.isolation == isolation and kept.inputs == self.inputs:
+                    return kept
+        if prepared.outcome is not None:
+            outcome, _, where = prepared.outcome.partition(": ")
+            return Evidence(prepared.digest, self.unit.name, outcome, where, [], {}, isolation, 0.0, {})
+        found = collect(
+            list(prepared.sources),
+            self._shuffled,
+            submission=prepared.digest,
+            unit=self.unit.name,
+            isolation=isolation,
+            limits=self.limits,
+        )
+        found = replace(
+            found,
+            inputs=self.inputs,
+            observed={name: self._in_order(name, seen) for name, seen in found.observed.items()},
+        )
+        store.save(found, path)
+        return found
+
+    def _in_order(self, name: str, seen: list[Observed]) -> list[Observed]:
+        """Observations in the key's order. Cases run in a secret one: who counts calls must not know which is to be refused."""
+        back = dict(zip(self._order[name], seen, strict=True))
+        return [back[number] for number in range(len(seen))]
+
+    def judge(self, evidence: Evidence) -> dict[str, Verdict]:
+        """Judge every exercise of the unit from evidence alone."""
+        return {name: self._judge(key, evidence) for name, key in self.keys.items()}
+
+    def _judge(self, key: ExerciseKey, evidence: Evidence) -> Verdict:
+        if key.id not in evidence.observed:
+            finding = Finding(
+                "not-run",
+                f"`{key.function}` was not run, because the submission is {evidence.outcome}: {evidence.where}.",
+            )
+            return Verdict(key.id, key.function, State.NOT_STARTED, 0.0, (finding,))
+        observed = evidence.observed[key.id]
+        verdict = judge(key, observed)
+        extra: Callable[..., str | None] | None = self.compiler.key(key.id).extra_judge
+        if extra is None or verdict.state is not State.PASSED:
+            return verdict
+        said = [
+            text for case, seen in zip(key.cases, observed, strict=True) if (text := extra(case.inputs, seen.values))
+        ]
+        return (
+            replace(verdict, state=State.NOT_YET, credit=0.0, findings=(Finding("judge", said[0]),))
+            if said
+            else verdict
+        )
+
+
+def _secret_order(cases: list[dict[str, Any]]) -> list[int]:
+    """An order that only the secret inputs decide, and that is the same in each run."""
+    return sorted(range(len(cases)), key=lambda number: _digest([cases[number]]))
+
+
+def _digest(asked: list[Any]) -> str:
+    tensors: dict[str, Tensor] = {}
+    return hashlib.sha256(wire.pack({"asked": encode(asked, tensors)}, tensors)).hexdigest()
+
+
+@functools.lru_cache(maxsize=4)
+def _grader(root: Path, name: str, seed: str, changed: tuple[int, ...]) -> Grader:
+    where = Course(root)
+    listed = catalog.load(where.catalog)
+    return Grader(where, listed.unit(name), seed, limits(listed))
+
+
+def limits(listed: catalog.Catalog) -> Limits:
+    """The limits of a submission, with the [grading] table of course.toml over the defaults."""
+    known = {item.name: item.type for item in fields(Limits)}
+    for name in listed.grading:
+        if name not in known:
+            raise CourseError(
+                f"course.toml: [grading] has no limit called `{name}`.", f"Limits are: {', '.join(known)}."
+            )
+    return replace(Limits(), **{name: type(getattr(Limits(), name))(value) for name, value in listed.grading.items()})
+
+
+def grader(name: str) -> Grader:
+    """The grader of a unit; made anew when its source, key or course.toml changed."""
+    where = course()
+    unit = catalog.load(where.catalog).unit(name)
+    files = (where.catalog, where.solutions / f"{unit.name}.py", where.autograder / f"{unit.name}.py")
+    changed = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
+    return _grader(where.root, unit.name, grading_seed(where), changed)

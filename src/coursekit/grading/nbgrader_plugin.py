@@ -1,0 +1,83 @@
+"""The drop-in for nbgrader: `nbgrader autograde`, the Formgrader button and `coursekit grade` all come through here.
+
+autograder/nbgrader_config.py names these classes. nbgrader still keeps the gradebook, manual marks, late penalties and feedback.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Unicode
+
+from coursekit.checks import render
+from coursekit.checks.verdict import Verdict
+from coursekit.grading.evidence import Evidence
+from coursekit.grading.grader import grader
+from coursekit.grading.intake import parse, read_file
+
+
+class SubmissionExporter(NotebookExporter):
+    """Reads a submission of any quality, so that a broken file ends in a stated outcome and not in a stopped batch."""
+
+    def from_filename(
+        self, filename: str, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        if not getattr(self.parent, "_sanitizing", True):  # nbgrader's second pass reads what the first one wrote: ours
+            return super().from_filename(filename, resources=resources, **kw)
+        name = (resources or {}).get("nbgrader", {}).get("assignment", "")
+        prepared = grader(name).prepare(parse(read_file(Path(filename))))
+        if prepared.outcome is not None:
+            prepared.notebook.metadata["coursekit"]["outcome"] = prepared.outcome
+        return self.from_notebook_node(prepared.notebook, resources=resources, **kw)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class Execute(NbGraderPreprocessor):  # type: ignore[misc]
+    """In place of nbgrader's Execute: collect in the sandbox, judge outside, write one output per grade cell."""
+
+    isolation = Unicode("bubblewrap", help='"bubblewrap", or "none" to run student code without protection').tag(
+        config=True
+    )
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        course_grader = grader(resources["nbgrader"]["assignment"])
+        prepared = course_grader.prepared(nb, nb.metadata.get("coursekit", {}).get("outcome"))
+        evidence = course_grader.evidence(prepared, self.isolation)
+        fill(nb, evidence, course_grader.judge(evidence))
+        return nb, resources
+
+
+def fill(nb: NotebookNode, evidence: Evidence, verdicts: dict[str, Verdict]) -> None:
+    """Put what each cell showed and what each check says into the notebook."""
+    runs = iter(evidence.cells)
+    for cell in nb.cells:
+        if cell.cell_type != "code":
+            continue
+        run = next(runs, None)
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.outputs = score_outputs(verdicts[name], float(cell.metadata["nbgrader"]["points"]))
+        elif run is not None:
+            cell.outputs = [nbformat.from_dict(output) for output in run.outputs]  # type: ignore[no-untyped-call]
+    nb.metadata["coursekit"] = {
+        **nb.metadata.get("coursekit", {}),
+        "outcome": evidence.outcome,
+        "evidence": evidence.submission,
+    }
+
+
+def score_outputs(verdict: Verdict, points: float) -> list[NotebookNode]:
+    """One verdict to read, and exactly one finite number, which nbgrader takes as the score."""
+    score = round(verdict.credit * points, 2)
+    if not math.isfinite(score) or not 0 <= score <= points:
+        raise AssertionError(f"a score of {score} for {verdict.exercise} is not between 0 and {points}")
+    shown = {"text/plain": render.text(verdict, graded=True), "text/html": render.html(verdict, graded=True)}
+    return [
+        nbformat.v4.new_output("display_data", data=shown),  # type: ignore[no-untyped-call]
+        nbformat.v4.new_output("execute_result", data={"text/plain": repr(score)}, execution_count=None),  # type: ignore[no-untyped-call]
+    ]

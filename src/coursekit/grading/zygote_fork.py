@@ -1,0 +1,131 @@
+"""Inside the sandbox: one fork of the zygote becomes a sandbox of its own, before any student's code is in it.
+
+zygote -> stub (unshares, then ends) -> first (process 1 in there: holds nothing, waits) -> runner.
+Each step undoes what the one before could still do; nothing here is undone later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import struct
+from collections.abc import Callable
+
+from coursekit.grading import seccomp
+
+NEW = 0x7E020000                            # CLONE_NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET
+NOSUID, NODEV, NOEXEC, PRIVATE_ALL = 2, 4, 8, 0x44000
+PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_SET_NO_NEW_PRIVS = 4, 24, 47, 38
+CAPABILITY_VERSION = 0x20080522
+SIOCSIFFLAGS, UP_AND_RUNNING = 0x8914, 0x41
+INODES = 20_000                             # an empty file costs memory, too
+OOM_FIRST = "900"                           # short of memory, the kernel takes a runner and not the zygote
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def dumpable(yes: bool) -> None:
+    """Whether processes of the same user may look into this one."""
+    _check(libc.prctl(PR_SET_DUMPABLE, int(yes), 0, 0, 0), "dumpable")
+
+
+def enter() -> None:
+    """In the stub: go into namespaces of its own; only children are in the new process namespace."""
+    user, group = os.getuid(), os.getgid()
+    _check(libc.unshare(NEW), "unshare")
+    dumpable(True)                          # else its own files in /proc would belong to root
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+
+
+def furnish(scratch: str, scratch_bytes: int, shared_bytes: int) -> None:
+    """In process 1: mounts that nobody else sees, and a network with nothing but itself."""
+    _check(libc.mount(None, b"/", None, ctypes.c_ulong(PRIVATE_ALL), None), "private mounts")
+    _mount("tmpfs", scratch, NOSUID | NODEV, f"size={scratch_bytes},nr_inodes={INODES},mode=700")
+    _mount("tmpfs", "/dev/shm", NOSUID | NODEV, f"size={shared_bytes},nr_inodes={INODES},mode=700")
+    _mount("devpts", "/dev/pts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    _mount("proc", "/proc", NOSUID | NODEV | NOEXEC, "")
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", UP_AND_RUNNING, b""))
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(OOM_FIRST)
+    os.chdir(scratch)
+
+
+def _mount(kind: str, place: str, flags: int, options: str) -> None:
+    _check(libc.mount(kind.encode(), place.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()), f"mount {place}")
+
+
+def confine(program: bytes) -> None:
+    """Give up every capability for good, and close the system calls that no notebook needs."""
+    for capability in range(64):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+            break                           # beyond the last one that this kernel knows
+    libc.prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)
+    _check(libc.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), b"\0" * 24), "capset")
+    _check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    seccomp.load(program)
+
+
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor but stdin, stdout, stderr and these."""
+    start = 3
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    for number in sorted(kept):
+        os.closerange(start, number)
+        start = number + 1
+    os.closerange(start, max(start, min(most, 1 << 16)))
+
+
+def silence() -> None:
+    """Point stdin, stdout and stderr nowhere."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.close(nothing)
+
+
+def wait_for(runner: int) -> int:
+    """In process 1: collect the dead until the runner is among them; what else still lives ends with this process.
+
+    Returns: an exit status.
+    """
+    while True:
+        with contextlib.suppress(InterruptedError):
+            gone, status = os.wait()
+            if gone == runner:
+                return os.waitstatus_to_exitcode(status) & 255
+
+
+def first(connection: int, settings: dict[str, int], scratch: str, program: bytes, run: Callable[[int], None]) -> None:
+    """Process 1 of the new namespace, and the runner in it. Never returns."""
+    try:
+        close_all_but(connection)
+        furnish(scratch, settings["file_bytes"], settings["shared_bytes"])
+        confine(program)
+        dumpable(False)                     # the runner is of the same user, and this process stays as it is
+        runner = os.fork()
+        if runner:
+            os.close(connection)
+            silence()
+            os._exit(wait_for(runner))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setsid()
+        dumpable(True)
+        run(connection)
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(70)

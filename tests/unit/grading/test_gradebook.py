@@ -1,0 +1,55 @@
+"""One connection while a class is recorded: the same contents, each of nbgrader's steps all or nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import nbgrader.api
+import nbgrader.apps.api
+import pytest
+from nbgrader.preprocessors import saveautogrades
+
+from coursekit.grading.gradebook import one_connection
+
+
+def students(path: Path) -> list[str]:
+    with sqlite3.connect(path) as database:
+        found = [row[0] for row in database.execute("select id from student order by id")]
+    database.close()
+    return found
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)    # nbgrader calls `alembic` by its bare name
+    made = tmp_path / "gradebook.db"
+    nbgrader.api.Gradebook(f"sqlite:///{made}").close()
+    return made
+
+
+def test_all_who_open_it_share_it_and_closing_writes(path: Path) -> None:
+    with one_connection():
+        first = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
+        first.add_student("kim")
+        assert students(path) == []
+        assert saveautogrades.Gradebook(f"sqlite:///{path}", "another course") is first
+        first.close()
+        assert students(path) == ["kim"]
+        with saveautogrades.Gradebook(f"sqlite:///{path}") as again:
+            assert again.find_student("kim").id == "kim"
+
+
+def test_what_was_not_closed_is_not_written_at_all(path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), one_connection():
+        nbgrader.apps.api.Gradebook(f"sqlite:///{path}").add_student("kim")
+        raise KeyboardInterrupt
+    assert students(path) == []
+
+
+def test_afterwards_nbgrader_is_as_it_was(path: Path) -> None:
+    with one_connection():
+        assert nbgrader.apps.api.Gradebook is not nbgrader.api.Gradebook
+    assert nbgrader.apps.api.Gradebook is saveautogrades.Gradebook is nbgrader.api.Gradebook

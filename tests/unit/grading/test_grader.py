@@ -1,0 +1,201 @@
+"""The grader prepares, keeps evidence by content, and judges on the trusted side only."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from coursekit.checks.diagnose import Finding
+from coursekit.checks.snapshot import Observed
+from coursekit.checks.verdict import State, Verdict
+from coursekit.course.catalog import Catalog
+from coursekit.course.paths import Course
+from coursekit.errors import CourseError
+from coursekit.grading import grader as module
+from coursekit.grading.demo import ClassMaker
+from coursekit.grading.evidence import CellRun, Evidence
+from coursekit.grading.grader import Grader, grader, grading_seed, limits
+from coursekit.grading.intake import parse
+from coursekit.grading.nbgrader_plugin import fill, score_outputs
+
+
+@pytest.fixture(scope="module")
+def u01() -> Grader:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSEKIT_SEED", "a test's seed")
+        return grader("u01")
+
+
+@pytest.fixture(scope="module")
+def maker(u01: Grader) -> ClassMaker:
+    return ClassMaker(u01.where, u01.unit)
+
+
+def expected(u01: Grader) -> Evidence:
+    """Evidence as a perfect submission would give it."""
+    observed = {name: [case.expected for case in key.cases] for name, key in u01.keys.items()}
+    return Evidence("0" * 64, u01.unit.name, "graded", "", [], observed, "none", 0.0, {})
+
+
+def test_a_perfect_submission_gets_all_points(u01: Grader) -> None:
+    verdicts = u01.judge(expected(u01))
+    assert {verdict.state for verdict in verdicts.values()} == {State.PASSED}
+    assert list(verdicts) == [exercise.id for exercise in u01.unit.exercises]
+
+
+def test_each_wrong_answer_is_named_on_secret_inputs_too(u01: Grader) -> None:
+    for name, key in u01.keys.items():
+        for wrong in key.wrong:
+            evidence = expected(u01)
+            evidence.observed[name] = list(wrong.observed)
+            verdict = u01.judge(evidence)[name]
+            assert verdict.credit < 1, (name, wrong.name)
+            assert verdict.state is (State.NOT_STARTED if wrong.released else State.NOT_YET), (name, wrong.name)
+
+
+def test_what_was_not_run_earns_nothing_and_says_why(u01: Grader) -> None:
+    prepared = u01.prepare(parse(b""))
+    assert prepared.outcome == "empty: the file has no content"
+    evidence = u01.evidence(prepared, "none")
+    verdict = next(iter(u01.judge(evidence).values()))
+    assert (evidence.outcome, verdict.state, verdict.credit) == ("empty", State.NOT_STARTED, 0.0)
+    assert (
+        verdict.findings[0].text
+        == "`two_layer_forward` was not run, because the submission is empty: the file has no content."
+    )
+
+
+def test_another_units_notebook_is_told(u01: Grader) -> None:
+    other = {"cells": [{"cell_type": "code", "source": "def unrelated(): pass"}]}
+    assert u01.prepare(parse(json.dumps(other).encode())).outcome == "wrong unit: nothing of u01_tensors is in it"
+
+
+def test_the_digest_follows_the_code_and_nothing_else(u01: Grader, maker: ClassMaker) -> None:
+    def digest(made: dict[str, object]) -> str:
+        return u01.prepare(parse(json.dumps(made).encode())).digest
+
+    blank, again = maker.blank(), maker.blank()
+    again["metadata"] = {"language_info": {"name": "python", "version": "3.99"}}
+    again["cells"][0]["metadata"] = {"collapsed": True}
+    assert digest(blank) == digest(again)
+    again["cells"].append({"cell_type": "code", "source": "more = 1"})
+    assert digest(blank) != digest(again)
+
+
+def test_evidence_is_kept_and_reused(
+    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def fake(sources: list[str], probes: object, *, submission: str, isolation: str, **rest: object) -> Evidence:
+        calls.append(submission)
+        return Evidence(submission, u01.unit.name, "graded", "", [CellRun("ok")], {}, isolation, 0.1, {})
+
+    monkeypatch.setattr(module, "collect", fake)
+    monkeypatch.setattr(u01, "where", Course(tmp_path))
+    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
+    first = u01.evidence(prepared, "none")
+    assert u01.evidence(prepared, "none") == first
+    assert len(calls) == 1
+    u01.evidence(prepared, "bubblewrap")  # evidence collected without a sandbox is no evidence for a run with one
+    u01.evidence(prepared, "bubblewrap", reuse=False)
+    assert len(calls) == 3
+
+
+def test_evidence_on_other_inputs_is_not_reused(
+    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key's generator may change while probe and seed stay."""
+    calls = []
+    monkeypatch.setattr(
+        module, "collect", lambda *a, **k: calls.append(1) or Evidence("d", "u", "graded", "", [], {}, "none", 0.1, {})
+    )
+    monkeypatch.setattr(u01, "where", Course(tmp_path))
+    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
+    u01.evidence(prepared, "none")
+    monkeypatch.setattr(u01, "inputs", {**u01.inputs, "u01-sse-grad": "other"})
+    u01.evidence(prepared, "none")
+    assert len(calls) == 2
+
+
+def test_damaged_evidence_is_collected_again(
+    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(u01, "where", Course(tmp_path))
+    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
+    path = u01.evidence_path(prepared.digest)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"cut sho")
+    fresh = Evidence(prepared.digest, u01.unit.name, "graded", "", [], {}, "none", 0.1, {})
+    monkeypatch.setattr(module, "collect", lambda *a, **k: fresh)
+    assert u01.evidence(prepared, "none") == replace(fresh, inputs=u01.inputs)
+
+
+def test_no_secret_is_in_what_the_sandbox_gets(u01: Grader) -> None:
+    for probe in u01.probes:
+        assert all(set(case) == set(u01.keys[probe.exercise].cases[0].inputs) for case in probe.cases)
+        assert "BEGIN SOLUTION" not in probe.source
+        assert not any(isinstance(value, Observed) for case in probe.cases for value in case.values())
+
+
+def test_another_seed_gives_other_inputs(u01: Grader) -> None:
+    other = Grader(u01.where, u01.unit, "another seed", u01.limits)
+    one, two = (g.keys["u01-sse-grad"].cases[0].inputs["pred"] for g in (u01, other))
+    assert one.shape == two.shape
+    assert not bool((one == two).any())
+
+
+def test_the_seed_is_made_once_and_kept_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COURSEKIT_SEED", raising=False)
+    where = Course(tmp_path)
+    where.autograder.mkdir()
+    seed = grading_seed(where)
+    assert len(seed) == 32
+    assert grading_seed(where) == seed
+    assert (where.autograder / "private" / "seed").stat().st_mode & 0o077 == 0
+    monkeypatch.setenv("COURSEKIT_SEED", "mine")
+    assert grading_seed(where) == "mine"
+
+
+def test_limits_come_from_the_course() -> None:
+    assert limits(Catalog("t", (), {"cell_seconds": 5})).cell_seconds == 5.0
+    with pytest.raises(
+        CourseError, match=r"course\.toml: \[grading\] has no limit called `cel_seconds`\.\nLimits are: cell_seconds, "
+    ):
+        limits(Catalog("t", (), {"cel_seconds": 5}))
+
+
+@pytest.mark.parametrize(("credit", "points", "text"), [(1.0, 8.0, "8.0"), (0.0, 8.0, "0.0"), (1 / 3, 5.0, "1.67")])
+def test_a_grade_cell_gets_one_finite_number(credit: float, points: float, text: str) -> None:
+    outputs = score_outputs(Verdict("u01-a", "f", State.NOT_YET, credit, (Finding("values", "wrong <b>"),)), points)
+    assert [output.output_type for output in outputs] == ["display_data", "execute_result"]
+    assert outputs[1].data["text/plain"] == text
+    assert "wrong &lt;b&gt;" in outputs[0].data["text/html"]
+
+
+@pytest.mark.parametrize("credit", [math.nan, math.inf, -0.1, 1.1])
+def test_a_score_out_of_range_is_our_fault_and_loud(credit: float) -> None:
+    with pytest.raises(AssertionError, match="is not between 0 and"):
+        score_outputs(Verdict("u01-a", "f", State.NOT_YET, credit), 8.0)
+
+
+def test_outputs_land_in_their_cells(u01: Grader, maker: ClassMaker) -> None:
+    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
+    runs = [
+        CellRun("ok", [{"output_type": "stream", "name": "stdout", "text": f"{number}"}])
+        for number in range(len(prepared.sources))
+    ]
+    evidence = Evidence(prepared.digest, u01.unit.name, "graded", "", runs, expected(u01).observed, "none", 0.0, {})
+    fill(prepared.notebook, evidence, u01.judge(evidence))
+    nbformat.validate(prepared.notebook)
+    code = [cell for cell in prepared.notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code):
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            assert cell.outputs[-1].data["text/plain"] == repr(float(cell.metadata["nbgrader"]["points"]))
+        else:
+            assert cell.outputs[0].text == str(number)
