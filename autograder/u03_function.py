@@ -1230,7 +1230,7 @@ def _(g, case):
     x.view(-1)[0] = x.view(-1)[0].abs()
     n = 2
     return {"x": x.to(dtype), "a": normal(g, n, n).to(dtype), "b": (normal(g, n, n) + torch.triu(torch.ones(n, n), 1)).to(dtype),
-            "kinds": kinds, "scales": [1e-6 if kind in small else size for kind, size in zip(kinds, sizes, strict=True)], "wrong_first": first}
+            "kinds": kinds, "scales": [1e-7 if kind in small else size for kind, size in zip(kinds, sizes, strict=True)], "wrong_first": first}
 
 
 @audit.oracle
@@ -1324,7 +1324,7 @@ def audit_in_single(fn, *inputs):
         return found + gradchecked(lambda *t: (fn(*t), -fn(*t)), given, atol=0.0)
 
 
-@audit.wrong("`{function}` does not find a lost factor in numbers near 1e-6: the absolute tolerance is larger than the values. gradcheck's "
+@audit.wrong("`{function}` does not find a lost factor in numbers near 1e-7: the absolute tolerance is larger than the values. gradcheck's "
              "atol is 1e-5.")
 def audit_absolute_tolerance(fn, *inputs):
     return surviving(fn, inputs, atol=1e-5)

@@ -149,10 +149,11 @@ def otter(root: Path, files: dict[str, dict[str, Any]], maker: ClassMaker) -> Me
     if wrong := quietly([python, "-m", "otter", "generate", "-t", tests, "-o", work / "autograder.zip", "--no-environment"], work):
         return f"`otter generate` failed: {wrong}"
     measured = []
+    (work / "out").mkdir()
     for student, notebook in files.items():
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         (work / f"{student}.ipynb").write_text(json.dumps({**notebook, "metadata": kernel}), "utf-8")
-        command = [str(python), "-m", "otter", "run", "-a", "autograder.zip", "-o", str(work), f"{student}.ipynb"]
+        command = [str(python), "-m", "otter", "run", "-a", "autograder.zip", "-o", "out", f"{student}.ipynb"]
         try:
             measured.append(timed(f"otter run {student}", command, work, 1))
         except SystemExit as error:

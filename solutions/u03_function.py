@@ -747,7 +747,7 @@ def observe(x, upstream, v):
 # |---|---|
 # | drops_upstream | returns the derivative alone |
 # | mixes_upstream | gives each entry the upstream of another |
-# | small_numbers | loses a factor, in numbers near $10^{-6}$ |
+# | small_numbers | loses a factor, in numbers near $10^{-7}$ |
 # | sign_mask | passes only positive upstreams on; tried with a single number |
 # | writes_upstream | returns the right gradient, and changes `grad_output` |
 # | keeps_square | first derivative right, second wrong, as in section 6 |

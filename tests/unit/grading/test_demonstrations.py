@@ -68,7 +68,9 @@ def test_a_demonstration_that_changes_what_it_did_not_make_runs(changes: str) ->
     assert left_out(SETUP, changes, ANSWER, "print(x)", shown=(changes,)) == []
 
 
-@pytest.mark.parametrize("harmless", ["a = torch.ones(2)\na.add_(1)", "g = torch.Generator().manual_seed(3)", "torch.zeros(3).scatter_add_(0, x.long(), x)"])
+@pytest.mark.parametrize(
+    "harmless", ["a = torch.ones(2)\na.add_(1)", "g = torch.Generator().manual_seed(3)", "torch.zeros(3).scatter_add_(0, x.long(), x)"]
+)
 def test_what_a_demonstration_made_itself_it_may_change(harmless: str) -> None:
     assert left_out(SETUP, harmless, ANSWER, shown=(harmless,)) == [1]
 

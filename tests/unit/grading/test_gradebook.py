@@ -42,10 +42,15 @@ def test_all_who_open_it_share_it_and_closing_writes(path: Path) -> None:
             assert again.find_student("kim").id == "kim"
 
 
-def test_what_was_not_closed_is_not_written_at_all(path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), one_connection():
+def interrupted(path: Path) -> None:
+    with one_connection():
         nbgrader.apps.api.Gradebook(f"sqlite:///{path}").add_student("kim")
         raise KeyboardInterrupt
+
+
+def test_what_was_not_closed_is_not_written_at_all(path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(path)
     assert students(path) == []
 
 
