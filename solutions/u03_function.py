@@ -817,7 +817,10 @@ def observe(x, a, b, kinds, scales, wrong_first):
     for kind, scale, first in zip(kinds, scales, wrong_first, strict=True):
         inputs = {"transposed": (1.0, a, b), "sign_mask": (scale, x.flatten()[:1])}.get(kind, (scale, x))
         pair = (kind, "sound") if first else ("sound", kind)
-        flags[kind] = [len(audit_function(lambda *given, who=who: Specimen.apply(who, *given), *inputs)) > 0 for who in pair]
+        flags[kind] = []
+        for who in pair:
+            findings = audit_function(lambda *given, who=who: Specimen.apply(who, *given), *inputs)
+            flags[kind].append(len(findings) > 0)
     return {**flags, "inputs_after": [x, a, b]}
 
 # %% [markdown]

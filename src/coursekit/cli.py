@@ -139,9 +139,10 @@ def _new(a: argparse.Namespace) -> int:
 def _isolation(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--isolation",
-        choices=("bubblewrap", "none"),
+        choices=("bubblewrap", "bubblewrap-cold", "none"),
         default="bubblewrap",
-        help="none: run submissions without a sandbox; only for code that you trust",
+        help="bubblewrap-cold: a fresh interpreter for each submission, for audits; "
+        "none: run submissions without a sandbox, only for code that you trust",
     )
 
 

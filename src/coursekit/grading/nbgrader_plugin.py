@@ -40,7 +40,7 @@ class SubmissionExporter(NotebookExporter):
 class Execute(NbGraderPreprocessor):  # type: ignore[misc]
     """In place of nbgrader's Execute: collect in the sandbox, judge outside, write one output per grade cell."""
 
-    isolation = Unicode("bubblewrap", help='"bubblewrap", or "none" to run student code without protection').tag(
+    isolation = Unicode("bubblewrap", help='"bubblewrap", "bubblewrap-cold" for audits, or "none" to run student code without protection').tag(
         config=True
     )
 

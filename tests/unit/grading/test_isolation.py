@@ -69,7 +69,7 @@ def write(folder):
 
 
 def test_a_sandbox_that_starts_also_holds() -> None:
-    assert HELD or "does not hold" not in SEEN, SEEN
+    assert "does not hold" not in SEEN, SEEN        # a warm one that leaks would be replaced by a cold one: that is said here
 
 
 @sandboxed
