@@ -56,7 +56,7 @@ def zygotes_own() -> int:
 
 LEAVE = """
 import os, socket, sys, builtins, torch
-open('/tmp/mine', 'w').write('x'); open('/dev/shm/mine', 'w').write('x')
+open(os.environ['HOME'] + '/mine', 'w').write('x'); open('/dev/shm/mine', 'w').write('x')
 kept = socket.socket(socket.AF_UNIX); kept.bind('\\0mine'); kept.listen()
 terminal = os.openpty()
 server = socket.create_server(('127.0.0.1', 4444))
@@ -64,7 +64,7 @@ builtins.mine = torch.mine = sys.modules['mine'] = 1
 """
 LOOK = """
 import os, socket, sys, builtins, torch
-print(os.listdir('/tmp'), os.listdir('/dev/shm'), os.listdir('/dev/pts'), hasattr(builtins, 'mine'), hasattr(torch, 'mine'), 'mine' in sys.modules)
+print(os.listdir(os.environ['HOME']), os.listdir('/dev/shm'), os.listdir('/dev/pts'), hasattr(builtins, 'mine'), hasattr(torch, 'mine'), 'mine' in sys.modules)
 for family, address in ((socket.AF_UNIX, '\\0mine'), (socket.AF_INET, ('127.0.0.1', 4444))):
     try: socket.socket(family).connect(address); print('reached')
     except OSError as error: print(type(error).__name__)
