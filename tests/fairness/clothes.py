@@ -44,7 +44,7 @@ BEFORE = {
     "an underscore": "_ = 5\n__ = 6",
     "shadowed builtins": "list_ = list\nsum_ = sum\nid = 3\ninput = 4\ntype_ = type",
     "names of inputs": "x = y = w1 = w2 = w = b = g = t = pred = upstream = n = shape = 'mine'",
-    "other import names": "import torch as th\nimport torch.nn.functional as F\nfrom torch import *",
+    "other import names": "import torch as th\nimport torch.nn.functional as F\nfrom torch import einsum, nn",
     "a star import of math": "from math import *",
     "unicode names": "größe = 3\nπ = 3.14\n변수 = 1",
     "a thread": "import threading\nthreading.Thread(target=lambda: sum(range(10))).start()",

@@ -171,6 +171,7 @@ def run(number: int, settings: dict[str, Any], shell: Shell) -> None:
     os.close(nothing)
     reseed()
     limit(settings)
+    sys.path.append(os.getcwd())  # a module that a cell wrote can be imported, and shadows nothing
     runner = Runner(connection, shell)
     runner.reply(wire.pack({"op": "ready", "nonce": settings["nonce"]}))
     runner.serve()

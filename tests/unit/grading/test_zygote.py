@@ -64,7 +64,8 @@ builtins.mine = torch.mine = sys.modules['mine'] = 1
 """
 LOOK = """
 import os, socket, sys, builtins, torch
-print(os.listdir(os.environ['HOME']), os.listdir('/dev/shm'), os.listdir('/dev/pts'), hasattr(builtins, 'mine'), hasattr(torch, 'mine'), 'mine' in sys.modules)
+home = os.environ['HOME']
+print(os.listdir(home), os.listdir('/dev/shm'), os.listdir('/dev/pts'), hasattr(builtins, 'mine'), hasattr(torch, 'mine'), 'mine' in sys.modules)
 for family, address in ((socket.AF_UNIX, '\\0mine'), (socket.AF_INET, ('127.0.0.1', 4444))):
     try: socket.socket(family).connect(address); print('reached')
     except OSError as error: print(type(error).__name__)
