@@ -53,8 +53,7 @@ def test_it_gains_nothing_reads_nothing_and_leaves_nothing(attack: attack_files.
     before, began = descendants(), time.monotonic()
     score, evidence = field_of_fire.grade(attack_files.submission(attack, field_of_fire.maker, field_of_fire.known), kind)
     assert score == float(attack.facts.get("score", honest_scores[attack.honest])), evidence.where
-    expected = attack.facts.get("outcome", "graded").split(" or ")
-    assert evidence.outcome in [*expected, "timed out"], evidence.where  # a slow machine may stop an attack before its own end
+    assert evidence.outcome in attack.facts.get("outcome", "graded").split(" or "), evidence.where
     assert field_of_fire.leaks(evidence) == []
     assert time.monotonic() - began < field_of_fire.grader.limits.notebook_seconds + 30
     assert field_of_fire.traces() == []

@@ -1,6 +1,7 @@
 # Goes for the grading seed, and for any file that holds a secret: the course folder is read from end to end.
 # Gains: the secret inputs of every exercise, before they are used.
 # quick: yes
+# outcome: graded or timed out
 # ruff: noqa
 import os
 
