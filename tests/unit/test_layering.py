@@ -21,9 +21,9 @@ ALLOWED: dict[str, set[str]] = {
     "course": set(),
     "checks": set(),
     "data": set(),
-    "viz": set(),
+    "viz": {"data"},
     "build": {"course", "checks"},
-    "grading": {"course", "checks", "build"},
+    "grading": {"course", "checks", "build", "data"},
     "proof": {"course", "checks", "build", "grading"},
     "lab": {"course", "checks", "grading"},
 }

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import coursekit
+from coursekit.data.files import sets_folder
 from coursekit.errors import CourseError
 from coursekit.grading.limits import Limits
 
@@ -102,6 +103,7 @@ def _shown() -> list[tuple[str, str]]:
     shown += [
         (str(package() / part), f"{COURSE}/coursekit/{part}") for part in PARTS if (package() / part).exists()
     ]
+    shown += [(str(sets), f"{COURSE}/coursekit/_sets") for sets in [sets_folder()] if sets.is_dir()]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"
     return shown + [
         (str(fonts), f"{COURSE}/fonts/{fonts.name}") for fonts in sorted(cache.glob("fontlist-*.json"))[-1:]

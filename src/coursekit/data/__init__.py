@@ -1,0 +1,1 @@
+"""Data sets that the course ships or downloads, and what reads them."""
