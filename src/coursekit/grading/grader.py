@@ -31,7 +31,7 @@ from coursekit.errors import CourseError
 from coursekit.grading import evidence as store
 from coursekit.grading.collect import Probe, collect
 from coursekit.grading.compose import belongs, compose
-from coursekit.grading.demonstrations import demonstrations
+from coursekit.grading.demonstrations import demonstrations, skippable
 from coursekit.grading.evidence import Evidence
 from coursekit.grading.intake import Sheet
 from coursekit.grading.limits import Limits
@@ -127,6 +127,7 @@ class Grader:
             unit=self.unit.name,
             isolation=isolation,
             limits=self.limits,
+            skip=skippable(prepared.sources, self.shown, [probe.source for probe in self.probes]),
         )
         found = replace(
             found,

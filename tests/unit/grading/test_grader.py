@@ -107,6 +107,19 @@ def test_evidence_is_kept_and_reused(
     assert len(calls) == 3
 
 
+def test_the_courses_demonstrations_are_not_run(
+    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(module, "collect", lambda *a, **k: asked.update(k) or expected(u01))
+    monkeypatch.setattr(u01, "where", Course(tmp_path))
+    prepared = u01.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
+    u01.evidence(prepared, "none")
+    left_out = [prepared.sources[place] for place in asked["skip"]]  # type: ignore[attr-defined]
+    assert any("step_through(" in source for source in left_out)
+    assert not any("def two_layer_backward" in source or "@check" in source for source in left_out)
+
+
 def test_evidence_on_other_inputs_is_not_reused(
     u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
