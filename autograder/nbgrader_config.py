@@ -19,7 +19,7 @@ c.GenerateAssignment.preprocessors = [
 
 # Grading: a submission is read tolerantly, run in the sandbox, and judged where its code cannot reach.
 c.Autograde.exporter_class = "coursekit.grading.nbgrader_plugin.SubmissionExporter"
-c.Autograde.sanitize_preprocessors = ["nbgrader.preprocessors.CheckCellMetadata"]
+c.Autograde.sanitize_preprocessors = []  # the exporter lays every graded cell anew, with the release's own metadata
 c.Autograde.autograde_preprocessors = [
     "coursekit.grading.nbgrader_plugin.Execute",
     "nbgrader.preprocessors.LimitOutput",

@@ -26,6 +26,12 @@ def _call(place: str, *arguments: object) -> int:
     return called(*arguments) or FINE
 
 
+def _grade(a: argparse.Namespace) -> int:
+    if a.isolation == "bubblewrap":
+        _call("coursekit.grading.zygote_client:warm_up")
+    return _call("coursekit.grading.grade:main", a.unit, a.submitted, a.jobs, a.isolation, a.resume, a.json)
+
+
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above zero, got {text!r}")
@@ -150,7 +156,7 @@ def _instructor_verbs(verb: _Verb) -> None:
     grade = verb(
         "grade",
         "grade a unit's submissions into the gradebook",
-        lambda a: _call("coursekit.grading.grade:main", a.unit, a.submitted, a.jobs, a.isolation, a.resume, a.json),
+        _grade,
     )
     grade.add_argument("unit", metavar="UNIT")
     grade.add_argument(
@@ -184,6 +190,8 @@ def _instructor_verbs(verb: _Verb) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. Returns: 0 fine, 1 the work failed, 2 usage, 130 interrupted."""
     arguments = parser().parse_args(words)
+    # nbformat imports jsonschema, which would import this and build 39 grammars, over a second, for a format no notebook has.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     try:
         status: int = arguments.call(arguments)
         sys.stdout.flush()

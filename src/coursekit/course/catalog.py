@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -75,19 +76,23 @@ def load(path: Path) -> Catalog:
     Raises: CourseError: with the file, and the unit or exercise that is wrong.
     """
     try:
-        text = path.read_text("utf-8")
-        data = tomllib.loads(text)
+        return _parsed(path.read_text("utf-8"), path.name)
     except OSError as error:
         raise CourseError(f"{path.name} cannot be read: {error.strerror}.", f"Expected it at {path}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CourseError(f"{path.name} is not valid TOML: {error}.", "Mend the line it names.") from None
+
+
+@functools.lru_cache(maxsize=4)  # nbgrader's plug-in asks several times for each submission
+def _parsed(text: str, file: str) -> Catalog:
+    data = tomllib.loads(text)
     items, course = data.get("unit", []), data.get("course", {})
     if not isinstance(items, list) or not isinstance(course, dict):
         raise CourseError(
-            f"{path.name} does not list its units as [[unit]].",
+            f"{file} does not list its units as [[unit]].",
             "Write one [[unit]] table for each unit, and one [course] table.",
         )
-    where = _Places(path.name, text)
+    where = _Places(file, text)
     units = tuple(_unit(item, where) for item in items)
     seen: set[str] = set()
     for unit in units:
@@ -99,7 +104,7 @@ def load(path: Path) -> Catalog:
                 )
             seen.add(identifier)
     return Catalog(
-        str(course.get("title", "PyTorch from the inside")), units, _grading(data.get("grading", {}), path.name)
+        str(course.get("title", "PyTorch from the inside")), units, _grading(data.get("grading", {}), file)
     )
 
 

@@ -54,19 +54,22 @@ def collect(
     progress: told what begins, one line each. skip: places of cells that are not run.
     Raises: CourseError: if the sandbox cannot be had; never for what the submission does.
     """
-    began = time.monotonic()
-    for attempt in range(RERUNS + 1):  # the last time in a sandbox that depends on nobody else
-        kind = isolation if attempt < RERUNS or isolation != "bubblewrap" else "bubblewrap-cold"
+    began, losses, doubted = time.monotonic(), 0, False
+    while True:  # after losses, in a sandbox that depends on nobody else
+        kind = "bubblewrap-cold" if losses >= RERUNS and isolation == "bubblewrap" else isolation
         run = _Run(sources, kind, limits or Limits(), progress or (lambda line: None), skip)
         try:
             run.begin()
             cells = [run.cell(index) for index in range(len(sources))]
             observed = {probe.exercise: run.probe(probe) for probe in probes}
-            break
         except Lost:
+            losses += 1
             continue
         finally:
             run.close()
+        if doubted or not run.crashed:
+            break
+        doubted = True  # a runner that somebody else killed looks the same: a crash counts if it happens again
     outcome = run.events[0][0] if run.events else "graded"
     where = "; ".join(f"{place}: {kind}" for kind, place in run.events)
     return Evidence(
@@ -218,6 +221,10 @@ class _Run:
         self.close()
         self.lost = kind
         self.note(kind, why)
+
+    @property
+    def crashed(self) -> bool:
+        return any(kind == "crashed" for kind, _ in self.events)
 
     def note(self, kind: str, place: str) -> None:
         self.events.append((kind, place))

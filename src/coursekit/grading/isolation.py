@@ -156,13 +156,13 @@ def tried(kind: str) -> tuple[str, str]:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         outside = ["/", "/usr", "/dev", "/etc", "/var/tmp", COURSE, sys.prefix, sys.base_prefix, str(Path.cwd())]
         question = json.dumps([str(secret), listener.getsockname()[1], outside])
-        os.environ["COURSEKIT_PLANTED"] = "1"
+        os.environ[zygote_client.PLANTED] = "1"
         try:
             client = Client(kind, Limits())
         except CourseError as error:
             return error.problem, error.remedy
         finally:
-            os.environ.pop("COURSEKIT_PLANTED", None)
+            os.environ.pop(zygote_client.PLANTED, None)
         try:
             _, outputs = client.cell(f"QUESTION = {question!r}\n{_INSPECT}", 20.0)
             findings = json.loads(outputs[-1]["text"])
