@@ -26,6 +26,8 @@ def mixed(h):
 
 # ---- two_layer_forward -----------------------------------------------------------------------------------
 
+BY_HAND = ("backward", "autograd", "requires_grad", "requires_grad_")  # gradients are derived and written out in this unit
+
 forward = Key(
     "u01-two-layer-forward",
     hints=(
@@ -159,6 +161,7 @@ def forward_by_mask(x, w1, w2):
 
 sse = Key(
     "u01-sse-grad",
+    forbids=BY_HAND,
     hints=(
         "If one entry of pred rises by 0.001 and its error is 3, by how much does the loss rise?",
         "Each entry of pred stands in one term of the sum. For the refusal, compare the two `.shape` "
@@ -296,6 +299,7 @@ def sse_entry_by_entry(pred, y):
 
 backward = Key(
     "u01-two-layer-backward",
+    forbids=BY_HAND,
     hints=(
         "For each of pred, w2, r, h and w1: which shape must its gradient have, and which two tensors give "
         "that shape?",
@@ -486,6 +490,7 @@ def backward_in_own_buffers(x, y, w1, w2):
 
 train = Key(
     "u01-manual-train",
+    forbids=BY_HAND,
     hints=(
         "At which weights is each of these taken: the loss that you store, the gradient of w1, the gradient "
         "of w2?",
@@ -686,6 +691,7 @@ def train_in_double(x, y, w1, w2, lr, steps):
 
 line = Key(
     "u01-hunt-line",
+    forbids=BY_HAND,
     hints=(
         "Which shape should the error have, and which has it?",
         "Print `error.shape`. Then follow each tensor with which it is combined: the error meets x once "
@@ -811,6 +817,7 @@ def line_by_products(x, y, w, b):
 
 unbroadcasting = Key(
     "u01-unbroadcast",
+    forbids=BY_HAND,
     hints=(
         "For g of shape (2, 3, 4) and the shape (3, 1): which entries of g saw the same entry of the small "
         "tensor?",
@@ -987,6 +994,7 @@ def unbroadcast_by_loop(g, shape):
 
 bias = Key(
     "u01-hunt-bias",
+    forbids=BY_HAND,
     hints=(
         "How many rows did the forward pass make from the one vector b?",
         "Compare the shape of each returned gradient with the shape of its tensor. Then read the rule in "
@@ -1095,6 +1103,7 @@ def bias_by_loop(upstream, x, w):
 
 diagonals = Key(
     "u01-batch-diagonals",
+    forbids=("diagonal", "diag", "diag_embed"),
     hints=(
         "Row i of each matrix gives one number. In which column does it stand, and which shape must the "
         "index therefore have?",
@@ -1219,6 +1228,7 @@ def diagonals_by_loop(t):
 
 scatter = Key(
     "u01-batch-diagonals-backward",
+    forbids=BY_HAND,
     hints=(
         "For n = 3 and m = 5: to which entry of the matrix does each of the 5 upstream numbers go back? "
         "Which entries get two?",
@@ -1368,6 +1378,7 @@ def scatter_by_matrix(g, n):
 
 numeric = Key(
     "u01-numeric-grad",
+    forbids=BY_HAND,
     hints=(
         "For a tensor of 6 entries, how many calls of f do you need, and what differs between the two calls "
         "of one entry?",

@@ -33,7 +33,7 @@ ALLOWED_MODULES: dict[str, set[str]] = {"checks": {"coursekit.course.paths"}}
 INSTRUCTOR = frozenset({"nbgrader", "papermill", "jupytext", "nbclient", "tqdm", "libcst"})
 # The student's packages; nothing of [instructor] is among them. IPython comes with JupyterLab.
 STUDENT = frozenset(
-    {"torch", "numpy", "safetensors", "jinja2", "matplotlib", "ipywidgets", "IPython", "jupyter_client"}
+    {"torch", "numpy", "safetensors", "jinja2", "matplotlib", "PIL", "ipywidgets", "IPython", "jupyter_client"}
 )
 
 # The runner is the untrusted side: it lives in the sandbox and its task is to run a student's code.

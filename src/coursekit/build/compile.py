@@ -8,7 +8,7 @@ import importlib.util
 import linecache
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,13 +17,14 @@ from typing import Any
 import torch
 
 from coursekit.build.source import Exercise, UnitSource
-from coursekit.checks.key import Case, ExerciseKey, KnownWrong
+from coursekit.checks.key import UNTRIED, Case, ExerciseKey, KnownWrong
 from coursekit.checks.probe import run_probe
-from coursekit.checks.snapshot import Failure, Observed, Opaque, Snapshot, picture
+from coursekit.checks.snapshot import Failure, Observed, Opaque, Seen, Snapshot, picture
 from coursekit.course.authoring import Key
 from coursekit.errors import CourseError
 
 Seed = Callable[[str, int], int]
+ANYTHING = (0.0, 1e30)  # a tolerance that every number meets, and NaN does not
 AS_RELEASED = "Read the symptom above the cell, then follow one number through the code."
 
 
@@ -150,8 +151,9 @@ class Compiler:
             )
         return made
 
-    def all_inputs(self, exercise: str, seed: Seed) -> list[dict[str, Any]]:
-        return [self.inputs(exercise, case, seed) for case in range(self.key(exercise).cases)]
+    def all_inputs(self, exercise: str, seed: Seed, costly: bool = True) -> list[dict[str, Any]]:
+        key = self.key(exercise)
+        return [self.inputs(exercise, case, seed) for case in range(key.cases - (0 if costly else key.costly))]
 
     def observe(self, exercise: Exercise, inputs: Iterable[dict[str, Any]], answer: Any = None) -> tuple[Observed, ...]:
         """Run the probe on the inputs, with `answer` standing in for the student's function; None keeps the reference."""
@@ -167,10 +169,15 @@ class Compiler:
         _run(self.source, text, exercise.answer.line, names)
         return names[exercise.function]
 
-    def compile(self, exercise_id: str, seed: Seed = visible_seed) -> ExerciseKey:
-        """Make an exercise's key for the seeds. Raises: CourseError: if the reference itself fails where it should not."""
+    def compile(self, exercise_id: str, seed: Seed = visible_seed, costly: bool = True) -> ExerciseKey:
+        """Make an exercise's key for the seeds.
+
+        Args: costly: False leaves out the cases that take seconds.
+        Raises: CourseError: if the reference itself fails where it should not.
+        """
         exercise, key = self.source.exercises[exercise_id], self.key(exercise_id)
-        inputs = self.all_inputs(exercise_id, seed)
+        inputs = self.all_inputs(exercise_id, seed, costly)
+        cheap = inputs[: key.cases - key.costly]
         expected = self.observe(exercise, inputs)
         if all(item.failure is not None for item in expected):
             failure = expected[0].failure
@@ -182,11 +189,11 @@ class Compiler:
             )
 
         def known(name: str, hint: str, answer: Any, released: bool = False) -> KnownWrong:
-            seen = self.observe(exercise, inputs, answer)
+            seen = self.observe(exercise, cheap, answer) + (Observed(lost=UNTRIED),) * (len(inputs) - len(cheap))
             return KnownWrong(
                 name,
                 hint,
-                tuple(_bare(item, want.failure is None) for item, want in zip(seen, expected, strict=True)),
+                tuple(_bare(item, want.failure is None, key.form) for item, want in zip(seen, expected, strict=True)),
                 released,
             )
 
@@ -198,7 +205,10 @@ class Compiler:
             wrong.insert(0, known("as_released", AS_RELEASED, self.redefined(exercise, exercise.broken), released=True))
         names = dict.fromkeys(name for item in expected for name in item.values)
         tolerance = {name: (key.tolerance_of(name).rtol, key.tolerance_of(name).atol) for name in names}
-        cases = tuple(Case(item, _bare(seen, message=False)) for item, seen in zip(inputs, expected, strict=True))
+        tolerance |= dict.fromkeys(key.form, ANYTHING)
+        cases = tuple(
+            Case(item, _bare(seen, message=False, form=key.form)) for item, seen in zip(inputs, expected, strict=True)
+        )
         return ExerciseKey(
             exercise_id,
             exercise.function,
@@ -215,14 +225,24 @@ class Compiler:
         return [self.compile(exercise, seed) for exercise in self.source.exercises]
 
 
-def _bare(seen: Observed, message: bool) -> Observed:
+def _bare(seen: Observed, message: bool, form: Sequence[str] = ()) -> Observed:
     """An observation without the author's own lines: a key that students have must not quote the solution.
 
-    Args: message: keep the exception's text, by which a known wrong answer is recognised.
+    Args: message: keep the exception's text, by which a known wrong answer is recognised. form: names of which only the form is kept.
     """
     if seen.failure is None:
-        return seen
+        kept = {name: _form(value) if name in form else value for name, value in seen.values.items()}
+        return replace(seen, values=kept)
     return replace(seen, failure=Failure(seen.failure.type_name, seen.failure.message if message else ""))
+
+
+def _form(value: Snapshot) -> Snapshot:
+    """The same structure with zeros in its tensors, which a compressed key holds for next to nothing."""
+    if isinstance(value, Seen):
+        return replace(value, data=torch.zeros_like(value.data))
+    if isinstance(value, list):
+        return [_form(item) for item in value]
+    return {name: _form(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _named(answer: Any, name: str) -> Any:

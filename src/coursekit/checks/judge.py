@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from coursekit.checks.compare import Rules, refused, same_case
 from coursekit.checks.diagnose import NUMERIC, Finding, diagnose
-from coursekit.checks.key import ExerciseKey, KnownWrong
+from coursekit.checks.key import UNTRIED, ExerciseKey, KnownWrong
 from coursekit.checks.snapshot import Failure, Observed, Snapshot
 from coursekit.checks.verdict import State, Verdict
 
@@ -110,10 +110,12 @@ def _stub(key: ExerciseKey, failure: Failure) -> str:
 
 
 def _alike(key: ExerciseKey, name: str, a: tuple[Observed, ...], b: tuple[Observed, ...], device: str) -> bool:
-    """Two runs agree on one name in every case that is not there to be refused."""
+    """Two runs agree on one name in every case that is not there to be refused. b: of a known wrong answer."""
     rules = rules_of(key, name, device)
     return all(
-        same_case(name, x, y, rules) for x, y, case in zip(a, b, key.cases, strict=True) if not case.expected.failure
+        same_case(name, x, y, rules)
+        for x, y, case in zip(a, b, key.cases, strict=True)
+        if not case.expected.failure and y.lost != UNTRIED
     )
 
 
@@ -124,6 +126,16 @@ def _behaves_like(key: ExerciseKey, wrong: KnownWrong, seen: tuple[Observed, ...
         refused(x) == refused(y)
         for x, y, case in zip(seen, wrong.observed, key.cases, strict=True)
         if case.expected.failure
+    )
+
+
+def _mistaken(key: ExerciseKey, name: str, wrong: KnownWrong) -> bool:
+    """A known wrong answer gives something wrong under a name, in a case in which it was tried."""
+    rules = rules_of(key, name, "cpu")
+    return any(
+        not same_case(name, got, case.expected, rules)
+        for got, case in zip(wrong.observed, key.cases, strict=True)
+        if name in case.expected.values and got.lost != UNTRIED
     )
 
 
@@ -142,7 +154,7 @@ def _known_for(key: ExerciseKey, name: str, seen: tuple[Observed, ...], device: 
         (
             w
             for w in key.wrong
-            if not _right(key, name, w.observed, "cpu")
+            if _mistaken(key, name, w)
             and _alike(key, name, seen, w.observed, device)
             and not w.released
         ),

@@ -20,6 +20,7 @@ from coursekit.checks.snapshot import Observed, decode, decode_observed, encode,
 from coursekit.errors import CourseError
 
 VERSION = 1
+UNTRIED = "not tried"  # a known wrong answer on a case that is too costly for it
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,10 @@ class Key:
     Args: exercise: its id. hints: a question, a pointer, a worked near-example. cases: how many inputs are tried.
     guards: observation names that earn nothing by themselves. weights: observation name -> share of the credit, default 1.
     tolerance: one for all observations, or one by name. strict_dtype: names whose exact dtype matters (others: float, int or bool).
-    equivalent: mutant -> why nothing can tell it from the reference.
+    equivalent: mutant -> why nothing can tell it from the reference. form: names of which only the form is compared and kept,
+    that is names, shapes and kinds of dtype, and no NaN: for numbers that differ between machines and are left to the judge.
+    costly: the last so many cases take seconds; wrong answers and mutants leave them out, and `prove` tries them on few seeds.
+    forbids: names that the answer should do without, such as `backward`: using one flags a submission for review and costs no points.
     """
 
     exercise: str
@@ -51,6 +54,9 @@ class Key:
     tolerance: Tolerance | Mapping[str, Tolerance] = FLOAT32
     strict_dtype: Sequence[str] = ()
     equivalent: Mapping[str, str] = field(default_factory=dict)
+    form: Sequence[str] = ()
+    costly: int = 0
+    forbids: Sequence[str] = ()
     make_inputs: Callable[..., dict[str, Any]] | None = field(default=None, init=False)
     expected_by_oracle: Callable[..., dict[str, Any]] | None = field(default=None, init=False)
     wrong_answers: list[Wrong] = field(default_factory=list, init=False)

@@ -9,6 +9,7 @@ which is read later is the course's own promise; tests/course holds each unit to
 from __future__ import annotations
 
 import ast
+import functools
 import symtable
 from collections.abc import Iterable, Sequence
 
@@ -58,6 +59,7 @@ def skippable(sources: Sequence[str], shown: frozenset[str], probes: Iterable[st
     return frozenset(candidates)
 
 
+@functools.lru_cache(maxsize=1000)  # most cells of a class are the release's own
 def _binds(source: str) -> set[str] | None:
     """Names that a cell defines for those that follow; None if that cannot be told."""
     try:
@@ -96,6 +98,7 @@ def _made_here(node: ast.AST, own: set[str]) -> bool:
     return isinstance(node, ast.Name) and (node.id in own or (node.id == "torch" and calls > 0))
 
 
+@functools.lru_cache(maxsize=1000)
 def _reads(source: str, ours: bool = False) -> set[str] | None:
     """Names that a cell, or a function in it, takes from the notebook; None if it might take any."""
     if not source.strip():

@@ -22,14 +22,17 @@ from coursekit.grading.gradebook import one_connection
 from coursekit.grading.grader import Grader, Prepared, grader
 from coursekit.grading.intake import Submission, gather, parse
 from coursekit.grading.isolation import usable
-from coursekit.grading.record import Gradebook, Recorded
+from coursekit.grading.record import MEND, Gradebook, Recorded
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One student's row. outcome: graded, timed out, crashed, unreadable, empty or wrong unit, with where. mistakes: known ones, by exercise."""
+    """One student's row. outcome: graded, timed out, crashed, unreadable, empty or wrong unit, with where. mistakes: known ones, by exercise.
+
+    review: exercises that a person should look at, with the names used that the exercise asks to do without.
+    """
 
     student: str
     outcome: str
@@ -41,6 +44,7 @@ class Line:
     note: str = ""
     feedback: str | None = None
     problem: str | None = None
+    review: dict[str, list[str]] = field(default_factory=dict)
 
 
 def main(unit: str, submitted: Path | str | None, jobs: int | None, isolation: str, resume: bool, as_json: bool) -> int:
@@ -59,7 +63,9 @@ def main(unit: str, submitted: Path | str | None, jobs: int | None, isolation: s
         )
     else:
         print(table(lines))
-    return 1 if any(line.problem for line in lines) else 0
+    if problems := sum(line.problem is not None for line in lines):
+        print(f"coursekit: {problems} of {len(lines)} submissions could not be recorded; the others are safe.\n{MEND}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def require(isolation: str) -> str:
@@ -109,7 +115,7 @@ def _collect(
                 try:
                     done.result()
                 except CourseError as error:
-                    problem = str(error)
+                    problem = error.problem
                 for student in running[done]:
                     yield student, problem
         except (KeyboardInterrupt, GeneratorExit):
@@ -150,7 +156,12 @@ def _line(
         submission.note,
         recorded.feedback,
         recorded.problem,
+        judge.review(prepared),
     )
+
+
+def _review(line: Line) -> list[str]:
+    return [f"look at {name}: it uses {', '.join(f'`{word}`' for word in words)}" for name, words in line.review.items()]
 
 
 def _mistakes(verdicts: dict[str, Verdict]) -> dict[str, list[str]]:
@@ -172,7 +183,9 @@ def table(lines: list[Line]) -> str:
     rows = [f"{'student':<{wide}}  {'score':>12}  {'passed':>7}  outcome"]
     for line in lines:
         tail = "; ".join(
-            part for part in (line.outcome, line.note, line.problem and f"PROBLEM: {line.problem}") if part
+            part
+            for part in (line.outcome, line.note, *_review(line), line.problem and f"PROBLEM: {line.problem}")
+            if part
         )
         rows.append(
             f"{line.student:<{wide}}  {line.score:>5.4g} of {line.max_score:<4.4g}  {line.passed:>2} of {line.exercises:<2}  {tail}"

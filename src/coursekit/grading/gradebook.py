@@ -39,8 +39,13 @@ class Shared:
             book.db.commit = book.db.flush
 
             def close() -> None:
-                really()
-                book.db.remove()
+                try:
+                    really()
+                except Exception:
+                    book.db.rollback()  # or the connection would refuse whatever comes next
+                    raise
+                finally:
+                    book.db.remove()
 
             book.close = close
         elif book.course_id != course_id:

@@ -23,7 +23,7 @@ from coursekit.checks import wire
 from coursekit.checks.diagnose import Finding
 from coursekit.checks.judge import judge
 from coursekit.checks.key import ExerciseKey
-from coursekit.checks.snapshot import Observed, encode
+from coursekit.checks.snapshot import Observed, encode, live
 from coursekit.checks.verdict import State, Verdict
 from coursekit.course import catalog
 from coursekit.course.paths import Course, course
@@ -35,6 +35,7 @@ from coursekit.grading.demonstrations import demonstrations, skippable
 from coursekit.grading.evidence import Evidence
 from coursekit.grading.intake import Sheet
 from coursekit.grading.limits import Limits
+from coursekit.grading.policy import mentions
 
 
 def grading_seed(where: Course) -> str:
@@ -59,12 +60,16 @@ def grading_seed(where: Course) -> str:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A submission laid out for grading. outcome: why there is nothing to run, or None. digest: of all that decides the evidence."""
+    """A submission laid out for grading. outcome: why there is nothing to run, or None. digest: of all that decides the evidence.
+
+    skip: places of sources that need not run.
+    """
 
     notebook: NotebookNode
     sources: tuple[str, ...]
     outcome: str | None
     digest: str
+    skip: frozenset[int]
 
 
 class Grader:
@@ -104,7 +109,20 @@ class Grader:
         sources = tuple(cell.source for cell in laid.cells if cell.cell_type == "code")
         basis = self._basis.copy()
         basis.update(json.dumps([outcome, sources]).encode())
-        return Prepared(laid, sources, outcome, basis.hexdigest())
+        # Here and not where it is used: in Python 3.11 two threads must not parse at the same time (SystemError in ast).
+        skip = skippable(sources, self.shown, [probe.source for probe in self.probes])
+        return Prepared(laid, sources, outcome, basis.hexdigest(), skip)
+
+    def review(self, prepared: Prepared) -> dict[str, list[str]]:
+        """Exercises whose answers use what they should do without, for a person to look at: exercise -> names."""
+        if prepared.outcome is not None:
+            return {}
+        found = {
+            name: mentions(prepared.sources, exercise.function, forbidden)
+            for name, exercise in self.source.exercises.items()
+            if (forbidden := self.compiler.key(name).forbids)
+        }
+        return {name: names for name, names in found.items() if names}
 
     def evidence_path(self, digest: str) -> Path:
         return self.where.autograder / "evidence" / self.unit.name / f"{digest}.evidence"
@@ -127,7 +145,7 @@ class Grader:
             unit=self.unit.name,
             isolation=isolation,
             limits=self.limits,
-            skip=skippable(prepared.sources, self.shown, [probe.source for probe in self.probes]),
+            skip=prepared.skip,
         )
         found = replace(
             found,
@@ -159,7 +177,9 @@ class Grader:
         if extra is None or verdict.state is not State.PASSED:
             return verdict
         said = [
-            text for case, seen in zip(key.cases, observed, strict=True) if (text := extra(case.inputs, seen.values))
+            text
+            for case, seen in zip(key.cases, observed, strict=True)
+            if case.expected.failure is None and (text := extra(live(case.inputs), live(seen.values)))
         ]
         return (
             replace(verdict, state=State.NOT_YET, credit=0.0, findings=(Finding("judge", said[0]),))

@@ -16,12 +16,15 @@ from typing import Any
 from nbgrader.apps import NbGrader
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.exc import SQLAlchemyError
 
 from coursekit.build.commands import products, write
 from coursekit.course import catalog
 from coursekit.course.paths import Course
 from coursekit.errors import CourseError
 from coursekit.grading.intake import Submission
+
+MEND = "Make room, give write permission, or close the program that holds the gradebook; then run the same command with --resume."
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,20 @@ class Gradebook:
 
     def announce(self) -> None:
         """Put the unit's cells and points into the gradebook. Raises: CourseError: with what nbgrader said."""
-        for product in products(self.where, self.unit):
-            if not product.committed:
-                write(product)
-        with _inside(self.where.autograder), _quiet():
-            result = self.api.generate_assignment(self.unit.name, force=True)
+        try:
+            for product in products(self.where, self.unit):
+                if not product.committed:
+                    write(product)
+            with _inside(self.where.autograder), _quiet():
+                result = self.api.generate_assignment(self.unit.name, force=True)
+        except (SQLAlchemyError, OSError) as error:
+            raise CourseError(f"The gradebook cannot be written: {_plainly(error)}.", MEND) from None
         if not result["success"]:
+            reason = _reason(result)
+            if re.search("locked|full|readonly|No space|Read-only", reason):
+                raise CourseError(f"The gradebook cannot be written: {reason}.", MEND)
             raise CourseError(
-                f"nbgrader could not take `{self.unit.name}` into the gradebook: {_reason(result)}",
+                f"nbgrader could not take `{self.unit.name}` into the gradebook: {reason}",
                 "If exercises were added or removed after grading began, grade into a new gradebook (db_url).",
             )
 
@@ -107,11 +116,14 @@ class Gradebook:
         return self._feedback(student).is_file()
 
     def record(self, student: str) -> Recorded:
-        """Autograde from evidence, and write the feedback page."""
-        with _inside(self.where.autograder), _quiet():
-            graded = self.api.autograde(self.unit.name, student, force=True, create=True)
-            told = self.api.generate_feedback(self.unit.name, student, force=True) if graded["success"] else graded
-        score, most = self.score(student)
+        """Autograde from evidence, and write the feedback page; a full disk or a locked database is told, not raised."""
+        try:
+            with _inside(self.where.autograder), _quiet():
+                graded = self.api.autograde(self.unit.name, student, force=True, create=True)
+                told = self.api.generate_feedback(self.unit.name, student, force=True) if graded["success"] else graded
+            score, most = self.score(student)
+        except (SQLAlchemyError, OSError) as error:
+            return Recorded(0.0, self.unit.points, None, _plainly(error))
         page = self._feedback(student)
         feedback = page.relative_to(self.where.root).as_posix() if page.is_file() else None
         return Recorded(score, most, feedback, None if told["success"] else _reason(told))
@@ -164,10 +176,18 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+def _plainly(error: Exception) -> str:
+    """What the database or the disk said, without the SQL."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
 def _reason(result: dict[str, Any]) -> str:
     """The exception that a converter's log ends with; its own error only points there."""
     lines = f"{result.get('error', '')}\n{result.get('log', '')}".splitlines()
     raised = [
         line.strip() for line in lines if re.match(r"\s*[\w.]*(Error|Exception)\b", line) and "Please see" not in line
     ]
-    return (raised or [line.strip() for line in lines if line.strip()] or ["no reason given"])[-1][:400]
+    last = (raised or [line.strip() for line in lines if line.strip()] or ["no reason given"])[-1]
+    return re.sub(r"^sqlalchemy\S+: \([\w.]+\) ", "", last)[:400]

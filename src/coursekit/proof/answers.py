@@ -167,7 +167,7 @@ def _released(finding: Finding, key: ExerciseKey, wrong: KnownWrong, place: str)
 def _memorised(known: ExerciseKey, key: ExerciseKey) -> list[Observed]:
     """What an answer gives that always returns the visible results; it breaks no guard."""
     found = []
-    for old, case in zip(known.cases, key.cases, strict=True):
+    for old, case in zip(known.cases, key.cases, strict=False):  # a key may lack the last, costly cases
         guards = {name: value for name, value in case.expected.values.items() if name in key.guards}
         found.append(Observed({**old.expected.values, **guards}, old.expected.failure))
     return found

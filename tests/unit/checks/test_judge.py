@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from coursekit.checks.judge import REFUSAL, judge
-from coursekit.checks.key import ExerciseKey
+from coursekit.checks.key import UNTRIED, ExerciseKey
 from coursekit.checks.snapshot import Observed
 from coursekit.checks.verdict import State, Verdict
 
@@ -253,3 +253,26 @@ def test_cases_may_look_at_different_things(make_key: Make, see: Make) -> None:
     assert both.matched == ("half", "stays")
     lost = judge(key, [see(a=A / 2), Observed(lost="timed out")])
     assert lost.matched == ()
+
+
+def untried(make_key: Make, see: Make) -> ExerciseKey:
+    """Two cases; the wrong answer was tried on the first one only."""
+    ok = see(a=A, b=B)
+    return make_key([ok, ok], {"half": (HALF, [see(a=A / 2, b=B), Observed(lost=UNTRIED)])})  # type: ignore[no-any-return]
+
+
+def test_a_known_wrong_answer_is_named_by_the_cases_in_which_it_was_tried(make_key: Make, see: Make) -> None:
+    verdict = judge(untried(make_key, see), [see(a=A / 2, b=B)] * 2)
+    assert verdict.matched == ("half",)
+    assert texts(verdict) == [HALF]
+
+
+def test_a_wrong_answer_that_was_right_where_tried_explains_nothing(make_key: Make, see: Make) -> None:
+    verdict = judge(untried(make_key, see), [see(a=A, b=B), see(a=A, b=-B)])
+    assert verdict.matched == ()
+    assert verdict.right == ("a",)
+
+
+def test_who_claims_not_to_have_been_tried_earns_nothing(make_key: Make, see: Make) -> None:
+    verdict = judge(untried(make_key, see), [see(a=A, b=B), Observed(lost=UNTRIED)])
+    assert (verdict.state, verdict.credit) == (State.NOT_YET, 0.0)

@@ -17,6 +17,7 @@ LINES = [
     Line("kim", "graded", 43.5, 50, 8, 10, {"u01-a": ["no_factor_two"], "u01-b": ["shape", "values"]}),
     Line("a-long-name", "timed out (cell 3: timed out)", 50, 50, 10, 10, {}, "handed in as my.ipynb"),
     Line("lee", "graded", 1, 50, 0, 10, {"u01-a": ["no_factor_two"]}, problem="disk full"),
+    Line("sam", "graded", 50, 50, 10, 10, review={"u01-a": ["backward", "grad"]}),
 ]
 
 
@@ -26,6 +27,7 @@ def test_the_table_has_one_line_per_student_and_the_common_mistakes() -> None:
         "kim           43.5 of 50     8 of 10  graded",
         "a-long-name     50 of 50    10 of 10  timed out (cell 3: timed out); handed in as my.ipynb",
         "lee              1 of 50     0 of 10  graded; PROBLEM: disk full",
+        "sam             50 of 50    10 of 10  graded; look at u01-a: it uses `backward`, `grad`",
         "",
         "most frequent mistakes:",
         "    2 × u01-a: no_factor_two",

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 from coursekit.checks.diagnose import Finding
 from coursekit.checks.snapshot import Observed
 from coursekit.checks.verdict import State, Verdict
-from coursekit.course.catalog import Catalog
-from coursekit.course.paths import Course
+from coursekit.course.catalog import Catalog, load
+from coursekit.course.paths import Course, course
 from coursekit.errors import CourseError
 from coursekit.grading import grader as module
 from coursekit.grading.demo import ClassMaker
@@ -22,6 +23,7 @@ from coursekit.grading.evidence import CellRun, Evidence
 from coursekit.grading.grader import Grader, grader, grading_seed, limits
 from coursekit.grading.intake import parse
 from coursekit.grading.nbgrader_plugin import fill, score_outputs
+from coursekit.grading.policy import mentions
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +214,33 @@ def test_outputs_land_in_their_cells(u01: Grader, maker: ClassMaker) -> None:
             assert cell.outputs[-1].data["text/plain"] == repr(float(cell.metadata["nbgrader"]["points"]))
         else:
             assert cell.outputs[0].text == str(number)
+
+
+def test_an_answer_by_autograd_is_flagged_where_it_is_asked_by_hand_and_loses_nothing(u01: Grader, maker: ClassMaker) -> None:
+    right = u01.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
+    assert u01.review(right) == {}
+    cheat = "def sse_grad(pred, y):\n    p = pred.clone().requires_grad_()\n    ((p - y) ** 2).sum().backward()\n    return p.grad"
+    made = maker.filled(lambda e: cheat if e.id == "u01-sse-grad" else maker.right(e))
+    flagged = u01.prepare(parse(json.dumps(made).encode()))
+    assert u01.review(flagged)["u01-sse-grad"] == ["backward", "requires_grad_"]
+
+
+@pytest.mark.parametrize("unit", [unit.name for unit in load(course().catalog).units])
+def test_no_reference_is_flagged(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSEKIT_SEED", "a test's seed")
+    one = grader(unit)
+    for name, exercise in one.source.exercises.items():
+        cells = [cell.text for cell in one.source.cells if cell.is_code]
+        assert mentions(cells, exercise.function, one.compiler.key(name).forbids) == []
+
+
+def test_the_keys_own_judge_sees_tensors_and_has_the_last_word(u01: Grader, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, given = "u01-two-layer-forward", []
+    key = u01.compiler.key(name)
+    monkeypatch.setattr(key, "extra_judge", lambda inputs, seen: given.append((inputs["x"], seen["pred"])))
+    assert u01.judge(expected(u01))[name].state is State.PASSED
+    assert given
+    assert all(isinstance(value, torch.Tensor) for pair in given for value in pair)
+    monkeypatch.setattr(key, "extra_judge", lambda inputs, seen: "Too few letters are right.")
+    verdict = u01.judge(expected(u01))[name]
+    assert (verdict.state, verdict.credit, verdict.findings[0].text) == (State.NOT_YET, 0.0, "Too few letters are right.")

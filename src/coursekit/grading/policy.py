@@ -1,0 +1,78 @@
+"""Rules about how an answer is written, such as no `loss.backward()` where a gradient by hand is asked. They flag for review; they cost no points.
+
+Read from the text, on the trusted side: the answer and the notebook's own functions that it calls. Who wants to hide a name
+can (`getattr(loss, "back" + "ward")`), which is why a flag asks a person to look, and why its absence proves nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Collection, Iterator, Sequence
+
+
+def mentions(sources: Sequence[str], function: str, forbidden: Collection[str]) -> list[str]:
+    """Which forbidden names an answer uses, itself or through functions and classes of the same notebook.
+
+    Args: sources: code cells. function: the answer's name. forbidden: names of attributes, methods and imports.
+    Returns: the names, sorted; none if the answer cannot be found or parsed.
+    """
+    definitions, imported = _defined(tuple(sources))
+    found: set[str] = set()
+    seen, waiting = {function}, [function]
+    while waiting:
+        for name, is_variable in definitions.get(waiting.pop(), ()):
+            if is_variable:
+                found |= imported.get(name, frozenset()) & set(forbidden)
+            elif name in forbidden:
+                found.add(name)
+            if name in definitions and name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return sorted(found)
+
+
+@functools.lru_cache(maxsize=2)  # asked once for each exercise of a submission
+def _defined(sources: tuple[str, ...]) -> tuple[dict[str, list[tuple[str, bool]]], dict[str, frozenset[str]]]:
+    """What each function, class and lambda of a notebook uses, and what stands behind each imported name."""
+    definitions: dict[str, list[tuple[str, bool]]] = {}
+    imported: dict[str, frozenset[str]] = {}
+    for tree in _trees(sources):
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                definitions.setdefault(node.name, []).extend(_names(node))
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        definitions.setdefault(target.id, []).extend(_names(node.value))
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                for alias in node.names:
+                    words = {*alias.name.split("."), *(getattr(node, "module", None) or "").split(".")}
+                    name = alias.asname or alias.name.split(".")[0]
+                    imported[name] = imported.get(name, frozenset()) | words
+    return definitions, imported
+
+
+def _trees(sources: Sequence[str]) -> Iterator[ast.AST]:
+    for source in sources:
+        plain = "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+        try:
+            yield ast.parse(plain)
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+
+
+def _names(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Names that a piece of code uses, and whether as a variable, which may be the student's own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id, True
+        elif isinstance(node, ast.Attribute):
+            yield node.attr, False
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            yield node.arg, False
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value, False                 # getattr(loss, "backward")
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                yield from ((word, False) for word in alias.name.split("."))

@@ -1,0 +1,112 @@
+"""A full disk, a locked gradebook, a read-only folder: a clear error, nothing lost, and --resume completes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from coursekit.course import catalog
+from coursekit.course.paths import course
+from coursekit.grading.demo import ClassMaker, copy_course, special
+from coursekit.grading.isolation import try_bubblewrap
+from tests.faults.killed import SEED, Class
+
+STUDENTS = ("perfect", "blank", "hostile", "edited-checks", "truncated")
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Class, Class]:
+    """A class that waits, and the same class graded on a sound disk."""
+    holds, seen, _ = try_bubblewrap()
+    if not holds:
+        pytest.skip(f"no sandbox on this machine: {seen}")
+    folder = tmp_path_factory.mktemp("disk")
+    where = copy_course(course(), folder / "course")
+    (where.root / "handed-in").mkdir()
+    files = special(ClassMaker(where, catalog.load(where.catalog).unit("u01")))
+    for student in STUDENTS:
+        (where.root / "handed-in" / f"{student}.ipynb").write_bytes(files[student])
+    graded = Class(where.root).copy(folder / "graded")
+    graded.grade()
+    return Class(where.root), graded
+
+
+@pytest.fixture
+def small_disk(classes: tuple[Class, Class], tmp_path: Path) -> Iterator[Callable[[str], Class]]:
+    """Makes the waiting class again, with its autograder folder on a disk of its own."""
+    mounted = tmp_path / "class" / "autograder"
+
+    def make(options: str) -> Class:
+        mounted.mkdir(parents=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(mounted)], capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+        shutil.copytree(classes[0].root, tmp_path / "class", dirs_exist_ok=True)
+        return Class(tmp_path / "class")
+
+    yield make
+    subprocess.run(["umount", str(mounted)], capture_output=True)
+
+
+def remount(taken: Class, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(taken.root / "autograder")], check=True)
+
+
+def told(taken: Class, *more: str) -> tuple[int, str]:
+    """Grade. Returns: exit status, and everything that was said."""
+    surroundings = {**os.environ, "COURSEKIT_SEED": SEED}
+    done = subprocess.run(taken.command(*more), cwd=taken.root, env=surroundings, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def completes(taken: Class, graded: Class) -> None:
+    status, said = told(taken, "--resume")
+    assert status == 0, said
+    assert taken.gradebook() == graded.gradebook()
+    assert set(taken.recorded()) == set(graded.recorded())
+
+
+# Room for the submissions' copies only; for some evidence; for nearly everything.
+@pytest.mark.parametrize("kilobytes", [*(pytest.param(size, marks=pytest.mark.slow) for size in (900, 1400)), 2000])
+def test_a_full_disk(classes: tuple[Class, Class], small_disk: Callable[[str], Class], kilobytes: int) -> None:
+    taken = small_disk(f"size={kilobytes}k")
+    status, said = told(taken)
+    assert status == 1
+    assert "Traceback" not in said
+    assert "No space left on device" in said or "database or disk is full" in said
+    assert "--resume" in said
+    remount(taken, "size=200m")
+    completes(taken, classes[1])
+
+
+def test_a_gradebook_that_another_program_holds(classes: tuple[Class, Class], tmp_path: Path) -> None:
+    taken = classes[1].copy(tmp_path / "class")
+    for name in ("autograded", "feedback"):
+        shutil.rmtree(taken.root / "autograder" / name)
+    with closing(sqlite3.connect(taken.root / "autograder" / "gradebook.db")) as other:
+        other.execute("begin exclusive")
+        status, said = told(taken, "--resume")
+    assert status == 1
+    assert "Traceback" not in said
+    assert "The gradebook cannot be written: database is locked" in said
+    assert "close the program that holds the gradebook" in said
+    completes(taken, classes[1])
+
+
+def test_a_read_only_folder(classes: tuple[Class, Class], small_disk: Callable[[str], Class]) -> None:
+    taken = small_disk("size=200m")
+    remount(taken, "ro")
+    status, said = told(taken)
+    assert status == 1
+    assert "Traceback" not in said
+    assert "Read-only file system" in said
+    assert "give write permission" in said
+    remount(taken, "rw")
+    completes(taken, classes[1])
