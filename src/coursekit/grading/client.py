@@ -14,6 +14,7 @@ from torch import Tensor
 from coursekit.checks import wire
 from coursekit.checks.snapshot import Observed, decode_observed, encode
 from coursekit.grading import isolation
+from coursekit.grading.cgroup import Group
 from coursekit.grading.limits import MIB, Limits
 from coursekit.grading.outputs import clean
 from coursekit.grading.watchdog import Watchdog
@@ -46,6 +47,7 @@ class Client:
         self._socket, theirs = socket.socketpair()
         self._sandbox: isolation.Sandbox | None = None
         self._watchdog = Watchdog(None, limits)
+        self._group: Group | None = None
         nonce = secrets.token_hex(16)
         settings = {
             "nonce": nonce,
@@ -63,6 +65,7 @@ class Client:
             self._await("ready", nonce, limits.startup_seconds, 4096, 0)
             self._sandbox.started()
             self._watchdog = Watchdog(self._sandbox.pid, limits)
+            self._group = Group(self._watchdog.tree(), limits.memory_bytes)
         except Gone as gone:
             raise isolation.refusal(self._said or gone.why) from None
         except BaseException:
@@ -121,6 +124,8 @@ class Client:
         if self._sandbox is not None:
             sandbox, self._sandbox = self._sandbox, None
             sandbox.stop()
+        if self._group is not None:
+            self._group.close()
 
     # ---- one question, one answer
 
@@ -134,6 +139,8 @@ class Client:
             if kind != "too large" and self._sandbox.lost():
                 self.close()
                 raise Lost(why)
+        if kind == "crashed" and self._group is not None and self._group.killed():
+            kind = "out of memory"
         self.close()
         return Gone(kind, why)
 

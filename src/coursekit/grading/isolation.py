@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from coursekit.errors import CourseError
-from coursekit.grading import zygote_client
+from coursekit.grading import cgroup, zygote_client
 from coursekit.grading.bubblewrap import COURSE
 from coursekit.grading.cage import refusal as refusal
 from coursekit.grading.cage import start
@@ -55,9 +55,13 @@ def launch(kind: str, connection: socket.socket, settings: dict[str, Any], limit
 
 def describe(kind: str) -> str:
     """One line for reports: what is on and what is not."""
+    group = cgroup.place()
+    memory = "memory of all processes: watched"
+    if group is not None:
+        memory += f", and bound by a control group (version {group.version})"
     return {
-        "bubblewrap": f"bubblewrap, warm: {HELD}",
-        "bubblewrap-cold": f"bubblewrap, cold: {HELD}",
+        "bubblewrap": f"bubblewrap, warm: {HELD}; {memory}",
+        "bubblewrap-cold": f"bubblewrap, cold: {HELD}; {memory}",
         "none": "none: nothing is protected; student code runs with your rights",
     }[kind]
 
