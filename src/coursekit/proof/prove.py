@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -16,6 +18,7 @@ from coursekit.build.source import Exercise, read
 from coursekit.course import catalog
 from coursekit.course.authoring import Key
 from coursekit.course.paths import Course, course
+from coursekit.proof import page
 from coursekit.proof.answers import Finding
 from coursekit.proof.mutants import Mutant, mutants
 from coursekit.proof.report import Report, Row, data, text
@@ -26,8 +29,8 @@ CHUNK = 10  # seeds in one task
 MUTANT_LIMIT, SEEDS_LIMIT = 60.0, 900.0  # seconds before a worker process is taken for hung
 
 
-def main(units: list[str], seeds: int = 200, as_json: bool = False) -> int:
-    """Prove the named units, or all. Returns: 0, or 1 if one is below the bar."""
+def main(units: list[str], seeds: int = 200, as_json: bool = False, page_at: str | None = None) -> int:
+    """Prove the named units, or all. page_at: a file whose table gets the rows. Returns: 0, or 1 if one is below the bar."""
     where = course()
     selected = catalog.load(where.catalog).select(units)
     reports = prove(where, [unit.name for unit in selected], seeds, jobs=max(2, min(8, os.cpu_count() or 2)))
@@ -36,6 +39,8 @@ def main(units: list[str], seeds: int = 200, as_json: bool = False) -> int:
         print(json.dumps({"ok": fine, "units": [data(report) for report in reports]}, indent=1))
     else:
         print("\n\n".join(text(report) for report in reports))
+    if page_at is not None:
+        page.write(Path(page_at), reports, date.today())
     return 0 if fine else 1
 
 
