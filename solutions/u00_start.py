@@ -20,15 +20,22 @@
 #
 # ### What the course covers
 #
-# | unit | question |
-# |---|---|
-# | u00 Start | How do I work here? |
-# | u01 Tensors and manual backprop | What does a network compute, and how do I get its gradients by hand? |
-# | u02 autograd | How does PyTorch find these gradients by itself? |
-# | u03 custom Function | What if PyTorch does not know my operation, or its gradient should be another? |
+# | unit | question | hours | points |
+# |---|---|---|---|
+# | u00 Start | How do I work here? | 0.75 | 10 |
+# | [u01 Tensors and manual backprop](u01_tensors.ipynb) | What does a network compute, and how do I get its gradients by hand? | 3 | 50 |
+# | [u02 Autograd](u02_autograd.ipynb) | How does PyTorch find these gradients by itself? | 3 | 50 |
+# | [u03 Custom autograd.Function](u03_function.ipynb) | What if PyTorch does not know my operation, or its gradient should be another? | 2.5 | 50 |
+# | [u04 nn.Module](u04_module.ipynb) | How does a model find its own parts? | 3 | 50 |
+# | [u05 Parameter](u05_parameter.ipynb) | What makes a tensor a weight, and where should it start? | 2 | 40 |
+# | [u06 Dataset and DataLoader](u06_data.ipynb) | How does data get from files into batches, unmixed and in time? | 3 | 50 |
+# | [u07 Optimizers](u07_optim.ipynb) | What does `step()` do with a gradient? | 2.5 | 50 |
+# | [u08 Letters A to J](u08_letters.ipynb) | All of it at once: from folders with defects to a model I can trust | 5 | 100 |
+# | [u09 Bug clinic](u09_clinic.ipynb) | What is wrong with this program? | 1 | 50 |
 #
-# The order is the plan: derive by hand, then automate, then extend the automation. Each unit needs those
-# before it.
+# The order is the plan: derive by hand, then automate, then extend the automation; then the container before its
+# contents, real batches before the optimizers that eat them, everything at once on data with real defects, and a
+# clinic of bugs from all of it. About 26 hours, 500 points. Each unit needs those before it.
 
 # %% tags=["parameters"]
 seed = 0          # every random number below follows from it
@@ -274,8 +281,8 @@ def observe(x, place):
 hint("u00-append-ones")
 
 # %% [markdown]
-# `progress()` lists all exercises of the course with what their checks last said. It reads one small file
-# beside your notebooks; nothing is sent anywhere.
+# `progress()` says how much of each unit has passed, and lists the exercises of those you are in; `progress("u04")`
+# lists one unit's. It reads one small file beside your notebooks; nothing is sent anywhere.
 
 # %%
 progress()
@@ -431,6 +438,8 @@ print("reloaded:     ", u00_tools.double(torch.arange(3)))
 # - Code that is used twice goes into a file; `importlib.reload` reads it again.
 #
 # In u01 you write a network and its gradients, with nothing but tensors.
+#
+# Next: [u01 Tensors and manual backprop](u01_tensors.ipynb).
 
 # %%
 progress()

@@ -959,6 +959,8 @@ def observe(x, a, b, h):
 # - A falling loss is no evidence for a gradient. Central differences in `float64`, with error $O(h^2)$, are.
 #
 # In the next unit a machine builds these backward passes from the forward pass. You will know what it does.
+#
+# Next: [u02 Autograd](u02_autograd.ipynb).
 
 # %%
 progress()

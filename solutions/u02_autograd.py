@@ -1092,6 +1092,8 @@ def observe(a):
 # - A hook on a tensor runs before the sum into `.grad`, a post-accumulate hook after it. Hooks return new tensors.
 #
 # In the next unit you teach this machine operations of your own.
+#
+# Next: [u03 Custom autograd.Function](u03_function.ipynb).
 
 # %%
 progress()

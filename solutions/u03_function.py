@@ -842,6 +842,8 @@ def observe(x, a, b, kinds, scales, wrong_first):
 #   negative upstreams; a random upstream, a comparison of the upstream before and after, and `gradgradcheck` do.
 #
 # In the next unit operations get a home for their weights: `nn.Module`.
+#
+# Next: [u04 nn.Module](u04_module.ipynb).
 
 # %%
 progress()

@@ -28,7 +28,7 @@ def products(where: Course, unit: catalog.Unit) -> list[Product]:
     """Everything a unit's source gives. Raises: CourseError: naming what is wrong or missing in the unit."""
     _refuse(unit, verify.blanks(where, unit))
     source = read(where.solutions / f"{unit.name}.py")
-    _refuse(unit, verify.outline(source, unit))
+    _refuse(unit, [*verify.outline(source, unit), *verify.links(where, source)])
     compiler = Compiler.of(source, where.autograder / f"{unit.name}.py")
     _refuse(unit, verify.completeness(compiler))
     compiled = compiler.compile_all()

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from coursekit.build.source import Exercise, UnitSource
+from coursekit.checks.compare import portable
 from coursekit.checks.key import UNTRIED, Case, ExerciseKey, KnownWrong
 from coursekit.checks.probe import run_probe
 from coursekit.checks.snapshot import Failure, Observed, Opaque, Seen, Snapshot, picture
@@ -233,7 +234,7 @@ def _bare(seen: Observed, message: bool, form: Sequence[str] = ()) -> Observed:
     if seen.failure is None:
         kept = {name: _form(value) if name in form else value for name, value in seen.values.items()}
         return replace(seen, values=kept)
-    return replace(seen, failure=Failure(seen.failure.type_name, seen.failure.message if message else ""))
+    return replace(seen, failure=Failure(seen.failure.type_name, portable(seen.failure.message) if message else ""))
 
 
 def _form(value: Snapshot) -> Snapshot:

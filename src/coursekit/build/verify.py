@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from coursekit.build.compile import Compiler, opaque
@@ -10,7 +11,7 @@ from coursekit.checks.judge import REFUSAL, judge
 from coursekit.checks.key import ExerciseKey
 from coursekit.checks.verdict import State
 from coursekit.course.authoring import Key
-from coursekit.course.catalog import Unit, section
+from coursekit.course.catalog import Unit, load, section
 from coursekit.course.paths import Course
 
 BLANK = "FILL IN"  # how `coursekit new` marks what an author still has to write
@@ -80,6 +81,21 @@ def outline(source: UnitSource, unit: Unit) -> list[str]:
             f'{file}:{code[0].line if code else 1}: the first code cell must be the parameters. Begin it with `# %% tags=["parameters"]`.'
         )
     return said
+
+
+_LINK = re.compile(r"\]\(([^)\s]+\.ipynb)[^)]*\)")
+
+
+def links(where: Course, source: UnitSource) -> list[str]:
+    """Links to notebooks that the course does not have."""
+    units = [unit.name for unit in load(where.catalog).units]
+    return [
+        f"{source.path.name}:{cell.line}: this prose links to {target}, which is no notebook of this course. Units are: {', '.join(units)}."
+        for cell in source.cells
+        if cell.role == "prose"
+        for target in _LINK.findall(cell.text)
+        if target.removesuffix(".ipynb") not in units
+    ]
 
 
 def completeness(compiler: Compiler) -> list[str]:

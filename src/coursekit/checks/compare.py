@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,9 +108,17 @@ def same_failure(got: Observed, want: Observed) -> bool:
     return (got.failure.type_name, _gist(got.failure.message)) == (want.failure.type_name, _gist(want.failure.message))
 
 
+_FOLDERS = re.compile(r"(?<![\w.:/])(?:/[^\s'\"/]+)+/(?=[^\s'\"/])")
+
+
 def _gist(message: str) -> str:
     """The part of a message that does not change between torch versions' file and line notes."""
-    return message.split("\n", 1)[0].split(" (", 1)[0][:120]
+    return portable(message).split("\n", 1)[0].split(" (", 1)[0][:120]
+
+
+def portable(message: str) -> str:
+    """A message without the folders in it: a temporary one has another name in each run."""
+    return _FOLDERS.sub("", message)
 
 
 def refused(observed: Observed) -> bool:

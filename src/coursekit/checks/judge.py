@@ -154,9 +154,7 @@ def _known_for(key: ExerciseKey, name: str, seen: tuple[Observed, ...], device: 
         (
             w
             for w in key.wrong
-            if _mistaken(key, name, w)
-            and _alike(key, name, seen, w.observed, device)
-            and not w.released
+            if _mistaken(key, name, w) and _alike(key, name, seen, w.observed, device) and not w.released
         ),
         None,
     )

@@ -74,20 +74,28 @@ def hint(exercise: str) -> None:
     print(f"Hint {turn + 1} of {len(hints)} for {exercise}:\n{hints[turn]}")
 
 
-def progress() -> None:
-    """Show what this student's latest checks said, unit by unit."""
+def progress(unit: str | None = None) -> None:
+    """Show what this student's latest checks said: a line per unit, and each exercise of the units that are under way.
+
+    Args: unit: its short name, such as "u04": show all exercises of this one, and nothing else.
+    """
     if os.environ.get("COURSEKIT_SANDBOX"):
         return
     known = results.load()
     parts: list[str] = []
-    for unit, exercises in keys.units().items():
-        states = {name: State(known.get(name, State.NOT_STARTED.value)) for name in exercises}
+    passed = total = 0
+    for name, exercises in keys.units().items():
+        states = {exercise: State(known.get(exercise, State.NOT_STARTED.value)) for exercise in exercises}
         done = sum(state is State.PASSED for state in states.values())
-        parts += [
-            f"{unit}: {done} of {len(states)} passed",
-            *(f"  {state.symbol} {state.value:<11}  {name}" for name, state in states.items()),
-        ]
-    print("\n".join(parts))
+        passed, total = passed + done, total + len(states)
+        begun = any(state is not State.NOT_STARTED for state in states.values())
+        if unit in (None, name, name.partition("_")[0]):
+            parts.append(f"{name}: {done} of {len(states)} passed")
+            if unit is not None or (begun and done < len(states)):
+                parts += [f"  {state.symbol} {state.value:<11}  {one}" for one, state in states.items()]
+    if unit is None:
+        parts.append(f"course: {passed} of {total} passed")
+    print("\n".join(parts) if parts else f"There is no unit {unit!r}. Units are: {', '.join(keys.units())}.")
 
 
 @contextlib.contextmanager

@@ -51,6 +51,12 @@ OUTLINE = [
     (
         "source",
         "# text\n",
+        "# Next: [u02](u02_autograd.ipynb), and [this one](u01_tensors.ipynb#top).\n",
+        ["u01_tensors.py:2: this prose links to u02_autograd.ipynb, which is no notebook of this course. Units are: u01_tensors."],
+    ),
+    (
+        "source",
+        "# text\n",
         "# {exercise u01-hunt-mean}\n",
         [
             "u01_tensors.py:42: `u01-hunt-mean` needs one line {exercise u01-hunt-mean} in the prose "

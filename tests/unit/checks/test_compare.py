@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from coursekit.checks.compare import Rules, close, refused, same, same_failure
+from coursekit.checks.compare import Rules, close, portable, refused, same, same_failure
 from coursekit.checks.snapshot import Observed, Opaque, Seen, picture
 
 RULES = Rules()
@@ -128,3 +128,16 @@ def test_a_stub_refuses_nothing(fail: Callable[..., Observed], name: str) -> Non
     assert refused(fail("ValueError", ""))
     assert not refused(Observed())
     assert not refused(Observed(lost="timed out"))
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("cannot identify image file '/tmp/letters-k52/C/x.png'", "cannot identify image file 'x.png'"),
+        ("[Errno 2] No such file or directory: '/scratch/a b/c'", "[Errno 2] No such file or directory: 'a b/c'"),
+        ("size 3/4 and 1/2, see https://pytorch.org/docs", "size 3/4 and 1/2, see https://pytorch.org/docs"),
+        ("/tmp/x/y.txt: no lines", "y.txt: no lines"),
+    ],
+)
+def test_folders_of_one_run_are_not_in_a_message(message: str, said: str) -> None:
+    assert portable(message) == said

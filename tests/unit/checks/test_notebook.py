@@ -155,12 +155,23 @@ def test_progress(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     progress()
     assert capsys.readouterr().out == (
-        "u01_x: 1 of 2 passed\n  ✔ Passed       u01-double\n  ○ Not started  u01-other\n"
+        "u01_x: 1 of 2 passed\n  ✔ Passed       u01-double\n  ○ Not started  u01-other\ncourse: 1 of 2 passed\n"
     )
     check("u01-double")(wrong)
     capsys.readouterr()
     progress()
     assert "  ✘ Not yet      u01-double\n" in capsys.readouterr().out
+
+
+def test_progress_of_units_that_are_not_under_way_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    progress()
+    assert capsys.readouterr().out == "u01_x: 0 of 2 passed\ncourse: 0 of 2 passed\n"
+    progress("u01")
+    assert capsys.readouterr().out == (
+        "u01_x: 0 of 2 passed\n  ○ Not started  u01-double\n  ○ Not started  u01-other\n"
+    )
+    progress("u07")
+    assert capsys.readouterr().out == "There is no unit 'u07'. Units are: u01_x.\n"
 
 
 def test_a_results_file_that_cannot_be_kept_spoils_nothing(

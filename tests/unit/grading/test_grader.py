@@ -216,7 +216,9 @@ def test_outputs_land_in_their_cells(u01: Grader, maker: ClassMaker) -> None:
             assert cell.outputs[0].text == str(number)
 
 
-def test_an_answer_by_autograd_is_flagged_where_it_is_asked_by_hand_and_loses_nothing(u01: Grader, maker: ClassMaker) -> None:
+def test_an_answer_by_autograd_is_flagged_where_it_is_asked_by_hand_and_loses_nothing(
+    u01: Grader, maker: ClassMaker
+) -> None:
     right = u01.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
     assert u01.review(right) == {}
     cheat = "def sse_grad(pred, y):\n    p = pred.clone().requires_grad_()\n    ((p - y) ** 2).sum().backward()\n    return p.grad"
@@ -243,4 +245,8 @@ def test_the_keys_own_judge_sees_tensors_and_has_the_last_word(u01: Grader, monk
     assert all(isinstance(value, torch.Tensor) for pair in given for value in pair)
     monkeypatch.setattr(key, "extra_judge", lambda inputs, seen: "Too few letters are right.")
     verdict = u01.judge(expected(u01))[name]
-    assert (verdict.state, verdict.credit, verdict.findings[0].text) == (State.NOT_YET, 0.0, "Too few letters are right.")
+    assert (verdict.state, verdict.credit, verdict.findings[0].text) == (
+        State.NOT_YET,
+        0.0,
+        "Too few letters are right.",
+    )
