@@ -196,7 +196,11 @@ class Client:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            if (kind := self._watchdog.look()) is not None:
+            watching = self._watchdog.due() <= 0
+            kind = self._watchdog.look()
+            if kind is None and watching and self._group is not None and self._group.killed():
+                kind = "out of memory"  # the kernel ended one of them; the others would wait for it
+            if kind is not None:
                 raise self._gone(kind, "its processes together use more than they may")
             self._socket.settimeout(min(left, max(self._watchdog.due(), 0.01)))
             try:

@@ -22,6 +22,7 @@ from coursekit.course.paths import Course, course
 from coursekit.errors import CourseError
 
 Notebook = dict[str, Any]
+DEMO_EXERCISES = 8  # the demo's class hands in the first unit with so many
 LIMITS = "\n[grading]\ncell_seconds = 10\nprobe_seconds = 5\n"
 
 
@@ -194,6 +195,8 @@ def copy_course(where: Course, folder: Path) -> Course:
     target.autograder.mkdir(parents=True)
     for path in [*where.autograder.glob("*.py"), where.catalog]:
         shutil.copy(path, target.autograder / path.name)
+    if (where.autograder / "heldout").is_dir():
+        shutil.copytree(where.autograder / "heldout", target.autograder / "heldout")
     with target.catalog.open("a", encoding="utf-8") as file:
         file.write(LIMITS)
     return target
@@ -217,7 +220,8 @@ def main(students: int, folder: Path | None, isolation: str, as_json: bool, jobs
 
     require(isolation)
     target = copy_course(course(), Path(folder) if folder else _free_folder())
-    unit = max(catalog.load(target.catalog).units, key=lambda unit: unit.points)
+    units = catalog.load(target.catalog).units
+    unit = next((unit for unit in units if len(unit.exercises) >= DEMO_EXERCISES), units[-1])
     handed_in = target.root / "handed-in"
     handed_in.mkdir()
     for student, data in make_class(ClassMaker(target, unit), students).items():
