@@ -65,7 +65,8 @@ class Client:
             self._await("ready", nonce, limits.startup_seconds, 4096, 0)
             self._sandbox.started()
             self._watchdog = Watchdog(self._sandbox.pid, limits)
-            self._group = Group(self._watchdog.tree(), limits.memory_bytes)
+            # A quarter above: one process too large gets a MemoryError, which is kinder, and the watchdog has its turn.
+            self._group = Group(self._watchdog.tree(), limits.memory_bytes * 5 // 4 + 128 * MIB)
         except Gone as gone:
             raise isolation.refusal(self._said or gone.why) from None
         except BaseException:
