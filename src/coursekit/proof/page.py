@@ -23,6 +23,8 @@ HEAD = """# Proof of the checks
 - **mutants**: automatic changes of the reference (swapped operators, changed constants, dropped lines), and how many of them failed; those that
   nothing can tell from the reference are listed in the key with a reason, and not counted.
 
+A unit without rows has not been proved in full yet.
+
 | exercise | oracle | seeds | variants | wrong answers | mutants | listed | proved |
 |---|---|---|---|---|---|---|---|
 """
