@@ -12,22 +12,12 @@ import pytest
 import torch
 
 from coursekit.build.compile import Compiler
-from coursekit.build.source import UnitSource, read
+from coursekit.build.source import UnitSource
 from coursekit.course.paths import Course
 from coursekit.proof.prove import prove
 from coursekit.proof.report import text as table
 
-NAME = "u02_autograd"
-
-
-@pytest.fixture(scope="module")
-def source(repository: Path) -> UnitSource:
-    return read(repository / "solutions" / f"{NAME}.py")
-
-
-@pytest.fixture(scope="module")
-def compiler(source: UnitSource, repository: Path) -> Compiler:
-    return Compiler.of(source, repository / "autograder" / f"{NAME}.py")
+UNIT = "u02_autograd"
 
 
 @pytest.fixture
@@ -37,7 +27,7 @@ def say(source: UnitSource, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         names: dict[str, Any] = {}
         for cell in source.cells:
             if cell.role in ("parameters", "setup") or (cell.role == "demo" and any(part in cell.text for part in parts)):
-                exec(compile(cell.text, f"<{NAME}:{cell.line}>", "exec"), names)
+                exec(compile(cell.text, f"<{UNIT}:{cell.line}>", "exec"), names)
         return capsys.readouterr().out
     return run
 
@@ -222,13 +212,13 @@ def test_no_wrong_answer_or_variant_warns(compiler: Compiler) -> None:
 
 
 def test_the_visible_key_is_small(repository: Path) -> None:
-    assert (repository / "data" / "keys" / f"{NAME}.key").stat().st_size < 60_000
+    assert (repository / "data" / "keys" / f"{UNIT}.key").stat().st_size < 60_000
 
 
 # ---- the proof
 
 def _prove(repository: Path, seeds: int) -> None:
-    [report] = prove(Course(repository), [NAME], seeds)
+    [report] = prove(Course(repository), [UNIT], seeds)
     assert report.fine, table(report)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +10,11 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from coursekit.build.compile import Compiler, visible_seed
-from coursekit.build.source import Cell, UnitSource, read
+from coursekit.build.source import Cell, UnitSource
 from coursekit.checks.judge import judge
 from coursekit.checks.verdict import State
 
 UNIT = "u03_function"
-
-
-@functools.cache
-def _unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    source = read(repository / "solutions" / f"{UNIT}.py")
-    return source, Compiler.of(source, repository / "autograder" / f"{UNIT}.py")
-
-
-@pytest.fixture(scope="module")
-def unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    return _unit(repository)
 
 
 def demo(unit: tuple[UnitSource, Compiler], marker: str) -> dict[str, Any]:

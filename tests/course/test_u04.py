@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,19 +11,9 @@ import torch
 from torch import nn
 
 from coursekit.build.compile import Compiler
-from coursekit.build.source import UnitSource, read
+from coursekit.build.source import UnitSource
 
-NAME = "u04_module"
-
-
-@pytest.fixture(scope="module")
-def source(repository: Path) -> UnitSource:
-    return read(repository / "solutions" / f"{NAME}.py")
-
-
-@pytest.fixture(scope="module")
-def compiler(source: UnitSource, repository: Path) -> Compiler:
-    return Compiler.of(source, repository / "autograder" / f"{NAME}.py")
+UNIT = "u04_module"
 
 
 @pytest.fixture
@@ -35,7 +24,7 @@ def say(source: UnitSource, compiler: Compiler, capsys: pytest.CaptureFixture[st
         names = dict(compiler.names)
         for cell in source.cells:
             if cell.role == "demo" and any(part in cell.text for part in parts):
-                exec(compile(cell.text, f"<{NAME}:{cell.line}>", "exec"), names)
+                exec(compile(cell.text, f"<{UNIT}:{cell.line}>", "exec"), names)
         return capsys.readouterr().out
 
     return run

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,21 +12,10 @@ import torch
 from torch import nn
 
 from coursekit.build.compile import Compiler, visible_seed
-from coursekit.build.source import UnitSource, read
+from coursekit.build.source import UnitSource
 from coursekit.viz.boundary import descend, right, two_clouds
 
 UNIT = "u05_parameter"
-
-
-@functools.cache
-def _unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    source = read(repository / "solutions" / f"{UNIT}.py")
-    return source, Compiler.of(source, repository / "autograder" / f"{UNIT}.py")
-
-
-@pytest.fixture(scope="module")
-def unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    return _unit(repository)
 
 
 def demo(unit: tuple[UnitSource, Compiler], *markers: str) -> dict[str, Any]:

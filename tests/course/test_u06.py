@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,24 +9,13 @@ import torch
 from torch.utils.data import DataLoader, SequentialSampler
 
 from coursekit.build.compile import Compiler
-from coursekit.build.source import Cell, UnitSource, read
+from coursekit.build.source import Cell, UnitSource
 from coursekit.data.digits import Digits
 from coursekit.data.files import data_file
 from coursekit.data.workers import Noisy
 from coursekit.viz.padding import waste
 
 UNIT = "u06_data"
-
-
-@functools.cache
-def _unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    source = read(repository / "solutions" / f"{UNIT}.py")
-    return source, Compiler.of(source, repository / "autograder" / f"{UNIT}.py")
-
-
-@pytest.fixture(scope="module")
-def unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    return _unit(repository)
 
 
 @pytest.fixture(scope="module")

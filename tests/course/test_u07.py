@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ import torch
 from torch import nn
 
 from coursekit.build.compile import Compiler, visible_seed
-from coursekit.build.source import Cell, UnitSource, read
+from coursekit.build.source import Cell, UnitSource
 from coursekit.checks.judge import judge
 from coursekit.checks.verdict import State
 
@@ -28,17 +26,6 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("AdamW", {"lr": 0.01}),
     ("AdamW", {"lr": 0.01, "weight_decay": 0.3}),
 ]
-
-
-@functools.cache
-def _unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    source = read(repository / "solutions" / f"{UNIT}.py")
-    return source, Compiler.of(source, repository / "autograder" / f"{UNIT}.py")
-
-
-@pytest.fixture(scope="module")
-def unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    return _unit(repository)
 
 
 def demos(unit: tuple[UnitSource, Compiler]) -> list[Cell]:

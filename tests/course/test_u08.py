@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import subprocess
@@ -15,23 +14,12 @@ import torch
 import torch.nn.functional as F
 
 from coursekit.build.compile import Compiler, visible_seed
-from coursekit.build.source import UnitSource, read
+from coursekit.build.source import UnitSource
 from coursekit.checks.judge import judge
 from coursekit.checks.verdict import State
 from coursekit.data.tree import sample
 
 UNIT = "u08_letters"
-
-
-@functools.cache
-def _unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    source = read(repository / "solutions" / f"{UNIT}.py")
-    return source, Compiler.of(source, repository / "autograder" / f"{UNIT}.py")
-
-
-@pytest.fixture(scope="module")
-def unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    return _unit(repository)
 
 
 def broken(unit: tuple[UnitSource, Compiler], exercise: str) -> Any:
@@ -123,17 +111,10 @@ def test_the_module_trains_resumes_and_refuses(unit: tuple[UnitSource, Compiler]
     assert (tmp_path / "letters.pt").is_file()
 
 
-@functools.cache
-def trained(repository: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Inputs and observations of the judged case."""
-    source, compiler = _unit(repository)
-    inputs = compiler.inputs("u08-main", 2, visible_seed)
-    [observed] = compiler.observe(source.exercises["u08-main"], [inputs])
-    return inputs, observed.values
-
-
-def test_held_out_fonts_judge_a_trained_network(unit: tuple[UnitSource, Compiler], repository: Path) -> None:
-    inputs, observed = trained(repository)
+def test_held_out_fonts_judge_a_trained_network(unit: tuple[UnitSource, Compiler]) -> None:
+    inputs = unit[1].inputs("u08-main", 2, visible_seed)
+    [seen_in_it] = unit[1].observe(unit[0].exercises["u08-main"], [inputs])
+    observed = seen_in_it.values
     judged = unit[1].key("u08-main").extra_judge
     assert judged is not None
     weights = {name: seen.data for name, seen in observed["trained"].items()}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import functools
-import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from coursekit.build.compile import Compiler
-from coursekit.build.source import UnitSource, read
+from coursekit.build.source import UnitSource
 
 UNIT = "u09_clinic"
 
@@ -98,19 +95,6 @@ CHAINS: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
         ],
     ),
 }
-
-
-@functools.cache
-def _unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    source = read(repository / "solutions" / f"{UNIT}.py")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return source, Compiler.of(source, repository / "autograder" / f"{UNIT}.py")
-
-
-@pytest.fixture(scope="module")
-def unit(repository: Path) -> tuple[UnitSource, Compiler]:
-    return _unit(repository)
 
 
 def demos(unit: tuple[UnitSource, Compiler]) -> list[str]:

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.course import catalog
-from coursekit.course.paths import course
-from coursekit.grading.demo import ClassMaker, copy_course, make_class
-from coursekit.grading.isolation import try_bubblewrap
-from tests.faults.killed import Class
+from coursekit.grading.demo import make_class
+from tests.faults.killed import Class, waiting_class
 
 STUDENTS = 16
 WAITS = "loops"  # for a time limit: it is in the slow tests of time limits
@@ -31,16 +28,8 @@ def verdicts(taken: Class) -> bytes:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Class, bytes]:
     """A class that waits, and its verdicts with two workers in warm sandboxes."""
-    holds, seen, _ = try_bubblewrap()
-    if not holds:
-        pytest.skip(f"no sandbox on this machine: {seen}")
     folder = tmp_path_factory.mktemp("determinism")
-    where = copy_course(course(), folder / "course")
-    (where.root / "handed-in").mkdir()
-    for student, data in make_class(ClassMaker(where, catalog.load(where.catalog).unit("u01")), STUDENTS).items():
-        if student != WAITS:
-            (where.root / "handed-in" / f"{student}.ipynb").write_bytes(data)
-    waiting = Class(where.root)
+    waiting = waiting_class(folder, lambda maker: make_class(maker, STUDENTS), (WAITS,))
     graded = waiting.copy(folder / "graded")
     graded.grade()
     return waiting, verdicts(graded)

@@ -12,11 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.course import catalog
-from coursekit.course.paths import course
-from coursekit.grading.demo import ClassMaker, copy_course, special
-from coursekit.grading.isolation import try_bubblewrap
-from tests.faults.killed import SEED, Class
+from coursekit.grading.demo import special
+from tests.faults.killed import SEED, Class, waiting_class
 
 STUDENTS = ("perfect", "blank", "hostile", "edited-checks", "truncated")
 
@@ -24,18 +21,11 @@ STUDENTS = ("perfect", "blank", "hostile", "edited-checks", "truncated")
 @pytest.fixture(scope="module")
 def classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Class, Class]:
     """A class that waits, and the same class graded on a sound disk."""
-    holds, seen, _ = try_bubblewrap()
-    if not holds:
-        pytest.skip(f"no sandbox on this machine: {seen}")
     folder = tmp_path_factory.mktemp("disk")
-    where = copy_course(course(), folder / "course")
-    (where.root / "handed-in").mkdir()
-    files = special(ClassMaker(where, catalog.load(where.catalog).unit("u01")))
-    for student in STUDENTS:
-        (where.root / "handed-in" / f"{student}.ipynb").write_bytes(files[student])
-    graded = Class(where.root).copy(folder / "graded")
+    waiting = waiting_class(folder, lambda maker: {student: special(maker)[student] for student in STUDENTS})
+    graded = waiting.copy(folder / "graded")
     graded.grade()
-    return Class(where.root), graded
+    return waiting, graded
 
 
 @pytest.fixture

@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.course import catalog
-from coursekit.course.paths import course
-from coursekit.grading.demo import ClassMaker, copy_course, make_class
-from coursekit.grading.isolation import try_bubblewrap
-from tests.faults.killed import Class, kill_once
+from coursekit.grading.demo import make_class
+from tests.faults.killed import Class, kill_once, waiting_class
 
 KINDS = ("grader", "runner", "zygote")
 SLOW_ONES = ("loops",)  # waits for a time limit, which tells nothing here
@@ -22,19 +19,9 @@ SLOW_ONES = ("loops",)  # waits for a time limit, which tells nothing here
 @pytest.fixture(scope="module")
 def waiting(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Class, Class, float]:
     """A class that waits, the same class graded without disturbance, and how long that took."""
-    holds, seen, _ = try_bubblewrap()
-    if not holds:
-        pytest.skip(f"no sandbox on this machine: {seen}")
     folder = tmp_path_factory.mktemp("killed")
-    where = copy_course(course(), folder / "course")
-    maker = ClassMaker(where, catalog.load(where.catalog).unit("u01"))
-    handed_in = where.root / "handed-in"
-    handed_in.mkdir()
     students = 60 if request.config.getoption("-m") != "not slow" else 13
-    for student, data in make_class(maker, students).items():
-        if student not in SLOW_ONES:
-            (handed_in / f"{student}.ipynb").write_bytes(data)
-    untouched = Class(where.root)
+    untouched = waiting_class(folder, lambda maker: make_class(maker, students), SLOW_ONES)
     graded = untouched.copy(folder / "graded")
     began = time.monotonic()
     graded.grade()

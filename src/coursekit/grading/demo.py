@@ -216,9 +216,9 @@ def main(students: int, folder: Path | None, isolation: str, as_json: bool, jobs
     import contextlib
 
     from coursekit.grading.grade import main as grade
-    from coursekit.grading.grade import require
+    from coursekit.grading.isolation import usable
 
-    require(isolation)
+    usable(isolation)  # refuses before anything is written; grading says what is on
     target = copy_course(course(), Path(folder) if folder else _free_folder())
     units = catalog.load(target.catalog).units
     unit = next((unit for unit in units if len(unit.exercises) >= DEMO_EXERCISES), units[-1])
