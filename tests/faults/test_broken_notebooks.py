@@ -39,15 +39,15 @@ def test_each_of_300_ends_in_a_stated_outcome_and_a_valid_notebook(u01: Grader, 
     graded = {exercise.id for exercise in u01.unit.exercises}
     seen = 0
     for name, data in corpus(whole):
-        prepared = u01.prepare(parse(data))
-        nbformat.validate(prepared.notebook)
+        laid, outcome = u01.lay_out(parse(data))
+        nbformat.validate(laid)
         checks = [
             cell.metadata["nbgrader"]["grade_id"]
-            for cell in prepared.notebook.cells
+            for cell in laid.cells
             if cell.metadata.get("nbgrader", {}).get("grade")
         ]
         assert sorted(checks) == sorted(graded), name
-        assert prepared.outcome is None or prepared.outcome.startswith(WORDS), name
+        assert outcome is None or outcome.startswith(WORDS), name
         seen += 1
     assert seen >= 300
 

@@ -78,6 +78,11 @@ class Client:
         """The first process of the sandbox."""
         return self._sandbox.pid if self._sandbox is not None else None
 
+    @property
+    def used(self) -> tuple[float, int]:
+        """Seconds of processor time and bytes of memory, of all processes of the runner, as seen from outside."""
+        return self._watchdog.used
+
     def cell(self, source: str, seconds: float) -> tuple[str, list[dict[str, Any]]]:
         """Run one cell. Returns: "ok", "error" or "timed out", and its outputs. Raises: Gone."""
         message, _ = self._ask(
@@ -123,6 +128,7 @@ class Client:
         """Stop the runner and everything that it started."""
         self._socket.close()
         if self._sandbox is not None:
+            self._watchdog.measure()
             sandbox, self._sandbox = self._sandbox, None
             sandbox.stop()
         if self._group is not None:

@@ -82,6 +82,8 @@ def collect(
         kind,
         round(time.monotonic() - began, 3),
         _environment(),
+        cpu_seconds=round(sum(client.used[0] for client in run.clients), 3),
+        memory_bytes=max(client.used[1] for client in run.clients),
     )
 
 
@@ -100,6 +102,7 @@ class _Run:
     done: list[int] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     client: Client | None = None
+    clients: list[Client] = field(default_factory=list)
     starts: int = 0
     deadline: float = 0.0
 
@@ -110,8 +113,13 @@ class _Run:
 
     def begin(self) -> None:
         """Start the first runner; if that does not work, the machine is at fault and not the submission."""
-        self.client, self.starts = Client(self.isolation, self.limits), 1
+        self.client, self.starts = self.fresh(), 1
         self.deadline = time.monotonic() + self.limits.notebook_seconds
+
+    def fresh(self) -> Client:
+        """Make a runner. Raises: CourseError: if none can be had."""
+        self.clients.append(Client(self.isolation, self.limits))
+        return self.clients[-1]
 
     def close(self) -> None:
         if self.client is not None:
@@ -200,7 +208,7 @@ class _Run:
         """Start afresh and repeat the cells that had run to an end; one that now does not is left out."""
         self.starts += 1
         try:
-            self.client = Client(self.isolation, self.limits)
+            self.client = self.fresh()
         except CourseError as error:
             self.stop("crashed", error.problem)
             return

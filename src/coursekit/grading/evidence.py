@@ -42,6 +42,7 @@ class Evidence:
     where: for people: which cells and exercises that touched; empty if none.
     cells: in the notebook's order. observed: exercise id -> one observation per case.
     isolation: how it was run. seconds: wall clock. environment: versions.
+    cpu_seconds, memory_bytes: what all its processes used, as the watchdog saw it; 0 where there is no /proc.
     inputs: exercise id -> SHA-256 of the inputs that it was observed on, so that a later judge knows whether they are still the key's.
     """
 
@@ -55,6 +56,8 @@ class Evidence:
     seconds: float
     environment: dict[str, str]
     inputs: dict[str, str] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
 
 
 def pack(evidence: Evidence) -> bytes:
@@ -65,7 +68,7 @@ def pack(evidence: Evidence) -> bytes:
     }
     head = {
         name: getattr(evidence, name)
-        for name in ("submission", "unit", "outcome", "where", "isolation", "seconds", "environment", "inputs")
+        for name in ("submission", "unit", "outcome", "where", "isolation", "seconds", "environment", "inputs", "cpu_seconds", "memory_bytes")
     }
     message = {
         "format": FORMAT,
@@ -100,7 +103,8 @@ def unpack(data: bytes) -> Evidence:
             raise ValueError("a cell has an unknown status")
         texts = {name: _text(form[name]) for name in ("submission", "unit", "outcome", "where", "isolation")}
         return Evidence(
-            **texts, cells=cells, observed=observed, seconds=float(form["seconds"]), environment=environment, inputs=inputs
+            **texts, cells=cells, observed=observed, seconds=float(form["seconds"]), environment=environment, inputs=inputs,
+            cpu_seconds=float(form.get("cpu_seconds", 0.0)), memory_bytes=int(form.get("memory_bytes", 0)),  # not in the first files
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"a part is missing or of the wrong kind ({error})") from None

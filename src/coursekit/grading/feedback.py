@@ -43,6 +43,12 @@ class FeedbackExporter(HTMLExporter):
         settings = (self.anchor_link_text, self.exclude_anchor_links, self.embed_images)
         return _once(("markdown", source, settings), lambda: str(HTMLExporter.markdown2html(self, context, source)))
 
+    def _preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
+        """Take the steps, on nbconvert's first copy: a second one, and a check of a notebook that was read as valid, are left out."""
+        for step in self._preprocessors:
+            nb, resources = step(nb, resources)
+        return nb, resources
+
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:

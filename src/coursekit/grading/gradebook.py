@@ -1,18 +1,20 @@
 """One connection to nbgrader's gradebook while a class is recorded.
 
-nbgrader opens the gradebook about ten times per submission, looks at its tables each time, and waits for the disk after each
-of forty small writes. Here all of that shares one connection, and what nbgrader does between opening and closing is one
-transaction: as safe against a crash as before, for it closes before it writes the file that says "autograded".
+nbgrader opens the gradebook about ten times per submission, looks at its tables each time, asks for each cell's
+grade and comment alone, and waits for the disk after each of forty small writes. Here all of that shares one connection, a
+notebook's grades and comments are read at once, and what nbgrader does between opening and closing is one transaction: as
+safe against a crash as before, for it closes before it writes the file that says "autograded".
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Comment, Grade, Gradebook
+from sqlalchemy.orm import joinedload
 
 USERS = (
     "nbgrader.apps.api",
@@ -37,8 +39,11 @@ class Shared:
             book = self.open[db_url] = Gradebook(db_url, course_id, authenticator)
             really = book.db.commit
             book.db.commit = book.db.flush
+            forget = [_at_once(book, "find_grade", Grade), _at_once(book, "find_comment", Comment)]
 
             def close() -> None:
+                for read in forget:
+                    read()
                 try:
                     really()
                 except Exception:
@@ -59,6 +64,26 @@ class Shared:
                 book.db.remove()
             book.engine.dispose()
         self.open.clear()
+
+
+def _at_once(book: Gradebook, method: str, kind: type[Any]) -> Callable[[], None]:
+    """Let `find_grade` or `find_comment` read all rows of a notebook when the first is asked for.
+
+    Returns: forget what was read; to be called when the book is closed, for its rows are then no longer the database's.
+    """
+    one_by_one = getattr(book, method)
+    kept: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def find(cell: str, notebook: str, assignment: str, student: str) -> Any:
+        key = (notebook, assignment, student)
+        if key not in kept:
+            submitted = book.find_submission_notebook(notebook, assignment, student)
+            rows = book.db.query(kind).filter(kind.notebook_id == submitted.id).options(joinedload(kind.cell))
+            kept[key] = {row.cell.name: row for row in rows}
+        return kept[key].get(cell) or one_by_one(cell, notebook, assignment, student)
+
+    setattr(book, method, find)
+    return kept.clear
 
 
 @contextlib.contextmanager

@@ -60,12 +60,11 @@ def grading_seed(where: Course) -> str:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A submission laid out for grading. outcome: why there is nothing to run, or None. digest: of all that decides the evidence.
+    """What a submission gives to run. outcome: why there is nothing, or None. digest: of all that decides the evidence.
 
     skip: places of sources that need not run.
     """
 
-    notebook: NotebookNode
     sources: tuple[str, ...]
     outcome: str | None
     digest: str
@@ -95,14 +94,18 @@ class Grader:
             json.dumps([unit.name, seed, [[p.exercise, p.source, p.name, len(p.cases)] for p in self.probes]]).encode()
         )
 
-    def prepare(self, sheet: Sheet) -> Prepared:
-        """Lay out a sheet, and say if it cannot be run at all."""
+    def lay_out(self, sheet: Sheet) -> tuple[NotebookNode, str | None]:
+        """Make the notebook to grade. Returns: it, and why it cannot be run at all, or None."""
         outcome = sheet.problem
         if outcome is None and not belongs(
             self.release, sheet, [exercise.function for exercise in self.source.exercises.values()]
         ):
             outcome = f"wrong unit: nothing of {self.unit.name} is in it"
-        return self.prepared(compose(self.release, sheet), outcome)
+        return compose(self.release, sheet), outcome
+
+    def prepare(self, sheet: Sheet) -> Prepared:
+        """Lay out a sheet, and keep what there is to run."""
+        return self.prepared(*self.lay_out(sheet))
 
     def prepared(self, laid: NotebookNode, outcome: str | None) -> Prepared:
         """Name what a laid-out notebook gives to run; the digest covers all that decides the evidence."""
@@ -111,7 +114,7 @@ class Grader:
         basis.update(json.dumps([outcome, sources]).encode())
         # Here and not where it is used: in Python 3.11 two threads must not parse at the same time (SystemError in ast).
         skip = skippable(sources, self.shown, [probe.source for probe in self.probes])
-        return Prepared(laid, sources, outcome, basis.hexdigest(), skip)
+        return Prepared(sources, outcome, basis.hexdigest(), skip)
 
     def review(self, prepared: Prepared) -> dict[str, list[str]]:
         """Exercises whose answers use what they should do without, for a person to look at: exercise -> names."""

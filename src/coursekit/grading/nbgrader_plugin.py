@@ -25,16 +25,26 @@ from coursekit.grading.intake import parse, read_file
 class SubmissionExporter(NotebookExporter):
     """Reads a submission of any quality, so that a broken file ends in a stated outcome and not in a stopped batch."""
 
-    def from_filename(
+    def from_filename(  # type: ignore[override]  # an exporter of notebooks returns text
         self, filename: str, resources: dict[str, Any] | None = None, **kw: Any
-    ) -> tuple[NotebookNode, dict[str, Any]]:
+    ) -> tuple[str, dict[str, Any]]:
         if not getattr(self.parent, "_sanitizing", True):  # nbgrader's second pass reads what the first one wrote: ours
-            return super().from_filename(filename, resources=resources, **kw)
+            return super().from_filename(filename, resources=resources, **kw)  # type: ignore[return-value]
         name = (resources or {}).get("nbgrader", {}).get("assignment", "")
-        prepared = grader(name).prepare(parse(read_file(Path(filename))))
-        if prepared.outcome is not None:
-            prepared.notebook.metadata["coursekit"]["outcome"] = prepared.outcome
-        return self.from_notebook_node(prepared.notebook, resources=resources, **kw)  # type: ignore[no-untyped-call, no-any-return]
+        notebook, outcome = grader(name).lay_out(parse(read_file(Path(filename))))
+        if outcome is not None:
+            notebook.metadata["coursekit"]["outcome"] = outcome
+        return self.from_notebook_node(notebook, resources=resources, **kw)
+
+    def from_notebook_node(  # type: ignore[override]
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Take the steps and write the notebook. Nobody else holds it: nbconvert's two copies, and a check after each step, are left out."""
+        me: Any = self  # untyped
+        made = me._init_resources(resources)
+        for step in me._preprocessors:
+            nb, made = step(nb, made)
+        return nbformat.writes(nb, version=4), made  # type: ignore[no-untyped-call]
 
 
 class Execute(NbGraderPreprocessor):  # type: ignore[misc]
@@ -77,7 +87,6 @@ def score_outputs(verdict: Verdict, points: float) -> list[NotebookNode]:
     if not math.isfinite(score) or not 0 <= score <= points:
         raise AssertionError(f"a score of {score} for {verdict.exercise} is not between 0 and {points}")
     shown = {"text/plain": render.text(verdict, graded=True), "text/html": render.html(verdict, graded=True)}
-    return [
-        nbformat.v4.new_output("display_data", data=shown),  # type: ignore[no-untyped-call]
-        nbformat.v4.new_output("execute_result", data={"text/plain": repr(score)}, execution_count=None),  # type: ignore[no-untyped-call]
-    ]
+    # Built by hand: nbformat's own maker validates each output against the schema, and the whole notebook is validated when written.
+    result = {"output_type": "execute_result", "data": {"text/plain": repr(score)}, "execution_count": None, "metadata": {}}
+    return [nbformat.from_dict(one) for one in ({"output_type": "display_data", "data": shown, "metadata": {}}, result)]  # type: ignore[no-untyped-call]

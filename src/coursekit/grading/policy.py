@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 
@@ -21,7 +22,7 @@ def mentions(sources: Sequence[str], function: str, forbidden: Collection[str]) 
     found: set[str] = set()
     seen, waiting = {function}, [function]
     while waiting:
-        for name, is_variable in definitions.get(waiting.pop(), ()):
+        for name, is_variable in itertools.chain.from_iterable(map(_names, definitions.get(waiting.pop(), ()))):
             if is_variable:
                 found |= imported.get(name, frozenset()) & set(forbidden)
             elif name in forbidden:
@@ -33,24 +34,34 @@ def mentions(sources: Sequence[str], function: str, forbidden: Collection[str]) 
 
 
 @functools.lru_cache(maxsize=2)  # asked once for each exercise of a submission
-def _defined(sources: tuple[str, ...]) -> tuple[dict[str, list[tuple[str, bool]]], dict[str, frozenset[str]]]:
-    """What each function, class and lambda of a notebook uses, and what stands behind each imported name."""
-    definitions: dict[str, list[tuple[str, bool]]] = {}
+def _defined(sources: tuple[str, ...]) -> tuple[dict[str, list[ast.AST]], dict[str, frozenset[str]]]:
+    """The functions, classes and lambdas of a notebook by name, and what stands behind each imported name."""
+    definitions: dict[str, list[ast.AST]] = {}
     imported: dict[str, frozenset[str]] = {}
     for tree in _trees(sources):
-        for node in ast.walk(tree):
+        for node in _statements(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                definitions.setdefault(node.name, []).extend(_names(node))
+                definitions.setdefault(node.name, []).append(node)
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
                 for target in node.targets:
                     if isinstance(target, ast.Name):
-                        definitions.setdefault(target.id, []).extend(_names(node.value))
+                        definitions.setdefault(target.id, []).append(node.value)
             elif isinstance(node, (ast.Import, ast.ImportFrom)):
                 for alias in node.names:
                     words = {*alias.name.split("."), *(getattr(node, "module", None) or "").split(".")}
                     name = alias.asname or alias.name.split(".")[0]
                     imported[name] = imported.get(name, frozenset()) | words
     return definitions, imported
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All statements, at any depth; definitions and imports are never inside an expression."""
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if not isinstance(node, ast.expr):
+                yield node
+                waiting.append(node)
 
 
 def _trees(sources: Sequence[str]) -> Iterator[ast.AST]:

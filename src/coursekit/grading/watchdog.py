@@ -1,5 +1,7 @@
 """Looks at all processes of a submission together: what they hold in memory, what they spent on the processor.
 
+It stops what uses too much, and tells for the evidence what was used.
+
 Limits of single processes do not add up: this counts the tree, wherever /proc exists, and whatever starts a session of its
 own or loses its parent is still in it, since the first process of a sandbox inherits every orphan.
 """
@@ -25,7 +27,10 @@ class Watchdog:
     def __init__(self, first: int | None, limits: Limits) -> None:
         self.first = first if (PROC / "self/statm").exists() else None
         self.cpu_seconds = limits.cpu_seconds
-        self.memory_bytes = limits.memory_bytes + max(map(_resident, self.tree()), default=0)
+        pids = self.tree()
+        self.memory_bytes = limits.memory_bytes + max(map(_resident, pids), default=0)
+        self._empty = (sum(map(_seconds, pids)), sum(map(_peak, pids)))
+        self.used = (0.0, 0)  # seconds of processor time and bytes of memory, beyond the empty runner's
         self._next = time.monotonic() + EVERY
 
     def due(self) -> float:
@@ -37,6 +42,7 @@ class Watchdog:
         if self.first is None or self.due() > 0:
             return None
         pids = self.tree()
+        self.measure()
         memory = sum(map(_resident, pids))  # counts what forks share several times over: never too little
         if memory > self.memory_bytes:
             memory = sum(map(_share, pids))
@@ -44,6 +50,13 @@ class Watchdog:
         if memory > self.memory_bytes:
             return "out of memory"
         return "out of CPU time" if sum(map(_seconds, pids)) > self.cpu_seconds else None
+
+    def measure(self) -> None:
+        """See what has been used so far. Processes that ended unseen count if one of the others waited for them."""
+        pids = self.tree()
+        if pids:
+            seconds, memory = sum(map(_seconds, pids)) - self._empty[0], sum(map(_peak, pids)) - self._empty[1]
+            self.used = (max(self.used[0], seconds), max(self.used[1], memory))
 
     def tree(self) -> list[int]:
         """The first process and all below it."""
@@ -70,6 +83,14 @@ def _children(pid: int) -> list[int]:
 def _resident(pid: int) -> int:
     words = _read(pid, "statm").split()
     return int(words[1]) * PAGE if len(words) > 1 else 0
+
+
+def _peak(pid: int) -> int:
+    """The most that one process has held in memory at a time."""
+    for line in _read(pid, "status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) << 10
+    return 0
 
 
 def _share(pid: int) -> int:

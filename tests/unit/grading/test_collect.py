@@ -78,6 +78,16 @@ def test_honest_notebook(kind: str) -> None:
     assert evidence.environment["torch"].startswith(torch.__version__.split("+")[0])
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_evidence_tells_what_was_used_over_all_fresh_starts(kind: str) -> None:
+    busy = "import time\nx = b'x' * (100 << 20)\nwhile time.process_time() < %s: pass"
+    evidence = run(kind, [DOUBLE, busy % 30, "import os\nos._exit(3)", "pass"])
+    assert 0.7 < evidence.cpu_seconds < 10
+    assert 90 * MIB < evidence.memory_bytes < 400 * MIB
+    idle = run(kind, ["pass"], [])
+    assert idle.cpu_seconds < 0.5 and idle.memory_bytes < 90 * MIB
+
+
 @sandboxed
 def test_a_probe_leaves_no_name_and_sees_the_students_own(kind: str, tmp_path: Path) -> None:
     again = Probe("u00-again", "def observe(x):\n    return {'y': observe(x)}", "observe", [{"x": 3.0}])

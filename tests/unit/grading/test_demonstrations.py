@@ -85,7 +85,7 @@ def test_setup_answers_and_checks_are_no_demonstrations() -> None:
 
 
 def bare(evidence: Evidence) -> bytes:
-    return pack(replace(evidence, cells=[], seconds=0.0))
+    return pack(replace(evidence, cells=[], seconds=0.0, cpu_seconds=0.0, memory_bytes=0))
 
 
 @pytest.mark.slow

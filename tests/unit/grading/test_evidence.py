@@ -36,6 +36,8 @@ FULL = Evidence(
     isolation="bubblewrap",
     seconds=1.5,
     environment={"python": "3.11"},
+    cpu_seconds=0.75,
+    memory_bytes=3 << 20,
 )
 
 
@@ -48,6 +50,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert isinstance(seen, Seen)
     assert torch.equal(seen.data, VALUES["tensor"].data)
     assert (seen.requires_grad, seen.shares) == (True, "x")
+    assert (back.cpu_seconds, back.memory_bytes) == (0.75, 3 << 20)
     assert back.observed["u01-a"][0].values["nested"] == VALUES["nested"]
     assert back.observed["u01-a"][1] == FULL.observed["u01-a"][1] and back.cells == FULL.cells
     assert os.listdir(path.parent) == ["evidence.bin"]

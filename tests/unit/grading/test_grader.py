@@ -201,15 +201,16 @@ def test_a_score_out_of_range_is_our_fault_and_loud(credit: float) -> None:
 
 
 def test_outputs_land_in_their_cells(u01: Grader, maker: ClassMaker) -> None:
-    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
+    laid, _ = u01.lay_out(parse(json.dumps(maker.blank()).encode()))
+    prepared = u01.prepared(laid, None)
     runs = [
         CellRun("ok", [{"output_type": "stream", "name": "stdout", "text": f"{number}"}])
         for number in range(len(prepared.sources))
     ]
     evidence = Evidence(prepared.digest, u01.unit.name, "graded", "", runs, expected(u01).observed, "none", 0.0, {})
-    fill(prepared.notebook, evidence, u01.judge(evidence))
-    nbformat.validate(prepared.notebook)
-    code = [cell for cell in prepared.notebook.cells if cell.cell_type == "code"]
+    fill(laid, evidence, u01.judge(evidence))
+    nbformat.validate(laid)
+    code = [cell for cell in laid.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code):
         if cell.metadata.get("nbgrader", {}).get("grade"):
             assert cell.outputs[-1].data["text/plain"] == repr(float(cell.metadata["nbgrader"]["points"]))

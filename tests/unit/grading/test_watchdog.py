@@ -66,6 +66,21 @@ def test_processor_time_of_the_tree_counts(tree: subprocess.Popen[str]) -> None:
     assert looked(dog) == "out of CPU time"
 
 
+def test_what_the_tree_used_is_told_beyond_what_it_had(tree: subprocess.Popen[str]) -> None:
+    dog = Watchdog(tree.pid, Limits())
+    dog.measure()
+    assert dog.used[0] <= 0.1 and dog.used[1] < 8 * MIB
+    tell(tree, "import time; x = b'x' * (100 << 20); del x; [None for _ in iter(lambda: time.process_time() < 0.5, False)]")
+    dog.measure()
+    assert 0.3 <= dog.used[0] < 3
+    assert 90 * MIB < dog.used[1] < 120 * MIB  # the peak: the memory itself is given back
+    used = dog.used
+    tree.kill()
+    tree.wait()
+    dog.measure()
+    assert dog.used == used
+
+
 def test_it_looks_only_when_it_is_time(tree: subprocess.Popen[str]) -> None:
     dog = Watchdog(tree.pid, Limits(memory_bytes=-(1 << 40)))
     assert 0 < dog.due() <= module.EVERY

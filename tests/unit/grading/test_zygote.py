@@ -116,7 +116,7 @@ def test_warm_and_cold_evidence_is_the_same_to_the_byte() -> None:
     packed = set()
     for kind in ("bubblewrap", "bubblewrap-cold"):
         found = collect(cells, [PROBE], submission="ab", unit="u00", isolation=kind, limits=LIMITS)
-        same = replace(found, isolation="", seconds=0.0, cells=[replace(cell, seconds=0.0) for cell in found.cells])
+        same = replace(found, isolation="", seconds=0.0, cpu_seconds=0.0, memory_bytes=0, cells=[replace(cell, seconds=0.0) for cell in found.cells])
         packed.add(evidence.pack(same))
     assert len(packed) == 1
 
