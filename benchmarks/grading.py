@@ -182,7 +182,8 @@ def header(students: int) -> list[str]:
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--students", type=int, default=40, help="class size (default 40)")
-    asked.add_argument("--stock-students", type=int, metavar="N", help="fewer for (b) to (d), which are slow; ratios are per submission")
+    asked.add_argument("--stock-students", type=int, metavar="N", help="fewer for (b) and (c), which are slow; ratios are per submission")
+    asked.add_argument("--otter-students", type=int, metavar="N", default=5, help="for (d) (default 5)")
     asked.add_argument("--jobs", type=int, default=2)
     asked.add_argument("--no-stock", action="store_true")
     asked.add_argument("--no-otter", action="store_true")
@@ -204,7 +205,7 @@ def main() -> int:
             columns.append(timed("(b) stock nbgrader autograde", nbgrader, stock(root, maker.source.name, fewer), len(fewer)))
         notes = []
         if not options.no_otter:
-            beside = otter(root, fewer, maker)
+            beside = otter(root, dict(list(files.items())[: options.otter_students]), maker)
             if isinstance(beside, Measured):
                 columns.append(beside)
             else:
