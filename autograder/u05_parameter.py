@@ -1022,6 +1022,7 @@ bce = Key(
         "`torch.logaddexp(a, b)` is log(exp(a) + exp(b)), safely. Which a and b give log(1 + exp(z))? Then subtract y z, and take the mean.",
         "A near-example, the loss -log p of class 1 alone, which is log(1 + exp(-z)): `torch.logaddexp(-z, torch.zeros_like(z)).mean()`.",
     ),
+    forbids=("binary_cross_entropy_with_logits", "BCEWithLogitsLoss", "binary_cross_entropy", "BCELoss"),
     cases=6,
     guards=("z_after",),
     weights={"loss": 2, "grad": 3, "(refuses wrong input)": 2},
@@ -1215,6 +1216,7 @@ logistic = Key(
         "e.sum()`; and `p -= lr * p.grad` for each parameter, all under `torch.no_grad()`.",
     ),
     guards=("parameters", "weight_in_the_model"),
+    forbids=("backward", "autograd", "binary_cross_entropy_with_logits", "BCEWithLogitsLoss"),
     weights={"grad_weight": 3, "grad_bias": 2, "weight_after_a_step": 2},
     tolerance={
         "parameters": EXACT,

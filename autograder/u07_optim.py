@@ -391,6 +391,7 @@ sgd = Key(
         "p.grad`, `state['a'] = a`, "
         "`p -= group['lr'] * a`.",
     ),
+    forbids=("SGD",),  # torch.optim.SGD: a class of the notebook by that name is a variable
     cases=2,
     guards=("grads_after", "state_with_graph", "built_on"),
     weights={"with_momentum": 2, "two_groups": 2, "resumed": 2},
@@ -597,6 +598,7 @@ rmsprop = Key(
         "A near-example, division by a fading mean of |g|: `a = 0.9 * state.get('a', 0.0) + 0.1 * p.grad.abs()`, `state['a'] = a`, `p -= "
         "group['lr'] * p.grad / (a + 1e-3)`.",
     ),
+    forbids=("RMSprop",),
     cases=2,
     guards=("grads_after", "state_with_graph", "built_on"),
     weights={"one_set_of_options": 2},
@@ -746,6 +748,7 @@ adam = Key(
         "0.0) + 0.2 * p.grad`, "
         "`p -= group['lr'] * a / (1 - 0.8 ** t)`. In `__init__` the options go to the base class in a dict, as in the two classes above.",
     ),
+    forbids=("Adam", "AdamW"),
     cases=2,
     guards=("grads_after", "state_with_graph", "built_on"),
     weights={"no_decay": 2},
@@ -965,6 +968,7 @@ adamw = Key(
         "The gradient enters m and s as it is. Before the move, multiply p in place by 1 - lr · weight_decay, with both numbers from the group.",
         "A near-example, SGD with decoupled decay: `p *= 1 - group['lr'] * group['weight_decay']`, then `p -= group['lr'] * p.grad`.",
     ),
+    forbids=("Adam", "AdamW"),
     cases=2,
     guards=("grads_after", "state_with_graph", "built_on"),
     tolerance={"grads_after": EXACT, "state_with_graph": EXACT, "built_on": EXACT,

@@ -17,10 +17,11 @@ from coursekit.checks.judge import judge
 from coursekit.checks.probe import run_probe
 from coursekit.course import catalog
 from coursekit.course.paths import Course, course
+from coursekit.grading.collect import collect
 from coursekit.grading.demo import ClassMaker, copy_course, make_class
 from coursekit.grading.grade import Line, grade
 from coursekit.grading.grader import grader
-from coursekit.grading.intake import gather
+from coursekit.grading.intake import gather, parse
 from coursekit.grading.isolation import try_bubblewrap
 from coursekit.grading.record import Gradebook
 from coursekit.grading.rejudge import rejudge, table
@@ -207,6 +208,23 @@ def test_resume_does_nothing_twice(graded: Graded, monkeypatch: pytest.MonkeyPat
     ]
     assert [line.student for line in grade(book, files, 2, "bubblewrap", True)] == ["blank", "empty", "student-02"]
     assert recorded == []
+
+
+def test_an_unchanged_submission_does_not_run_again_unless_it_did_not_end(graded: Graded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(graded.where.root)
+    monkeypatch.setenv("COURSEKIT_SEED", SEED)
+    unit = catalog.load(graded.where.catalog).unit("u01")
+    names = ("perfect", "student-02", "loops", "leaves")
+    book = Gradebook(graded.where, unit, "bubblewrap")
+    files = [item for item in gather(graded.where.root / "handed-in", unit.name) if item.student in names]
+    ran: list[str] = []
+    monkeypatch.setattr("coursekit.grading.grader.collect", lambda *a, **k: ran.append(k["submission"]) or collect(*a, **k))
+    lines = {line.student: line for line in grade(book, files, 2, "bubblewrap", False)}
+    assert {name: (line.score, line.outcome) for name, line in lines.items()} == {
+        name: (graded.lines[name].score, graded.lines[name].outcome) for name in names
+    }
+    digests = {item.student: grader("u01").prepare(parse(item.data)).digest for item in files}
+    assert sorted(ran) == sorted(digests[name] for name in ("loops", "leaves"))
 
 
 def test_a_corrected_key_judges_the_class_again_without_running_it(

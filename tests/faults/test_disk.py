@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.grading.demo import special
+from coursekit.grading.demo import ClassMaker, special
 from tests.faults.killed import SEED, Class, waiting_class
 
 STUDENTS = ("perfect", "blank", "hostile", "edited-checks", "truncated")
@@ -100,3 +102,22 @@ def test_a_read_only_folder(classes: tuple[Class, Class], small_disk: Callable[[
     assert "give write permission" in said
     remount(taken, "rw")
     completes(taken, classes[1])
+
+
+def filling(maker: ClassMaker) -> dict[str, bytes]:
+    """Everything right, and a cell in the middle that writes more than the scratch holds."""
+    made = maker.filled(maker.right)
+    write = "for number in range(3):\n    open(f'part-{number}', 'wb').write(bytes(700_000))"
+    made["cells"].insert(len(made["cells"]) // 2, {"cell_type": "code", "source": write, "metadata": {}, "outputs": []})
+    return {"fills": json.dumps(made).encode()}
+
+
+def test_a_scratch_without_space(tmp_path: Path) -> None:
+    taken = waiting_class(tmp_path, filling)
+    listed = taken.root / "autograder" / "course.toml"
+    listed.write_text(listed.read_text("utf-8") + f"\nscratch_bytes = {1 << 20}\n", "utf-8")
+    status, said = told(taken)
+    assert status == 0, said
+    assert "50 of 50" in said
+    shown = (taken.root / "autograder" / "autograded" / "fills" / taken.unit / f"{taken.unit}.ipynb").read_text("utf-8")
+    assert "OSError: [Errno 28] No space left on device" in re.sub(r"\\u001b\[[0-9;]*m", "", shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import time
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def collect(
         observed,
         kind,
         round(time.monotonic() - began, 3),
-        _environment(),
+        versions(),
         cpu_seconds=round(sum(client.used[0] for client in run.clients), 3),
         memory_bytes=max(client.used[1] for client in run.clients),
     )
@@ -247,7 +248,9 @@ TOLD = {
 }
 
 
-def _environment() -> dict[str, str]:
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions that observations may depend on."""
     found = {"python": platform.python_version(), "coursekit": coursekit.__version__}
     for name in ("torch", "numpy"):
         try:

@@ -57,12 +57,13 @@ class ClassMaker:
         if dice < 0.5:
             return self.right(exercise)
         if dice < 0.65:
-            return self._other(exercise, key.variants) or self.right(exercise)
+            return self.other(exercise, key.variants) or self.right(exercise)
         if dice < 0.9:
-            return self._other(exercise, [wrong.answer for wrong in key.wrong_answers])
+            return self.other(exercise, [wrong.answer for wrong in key.wrong_answers])
         return None
 
-    def _other(self, exercise: Exercise, answers: list[Any]) -> str | None:
+    def other(self, exercise: Exercise, answers: list[Any]) -> str | None:
+        """One of a key's answers as a cell; None if none of them can be one."""
         usable = [
             text for answer in answers if (text := as_cell(answer, exercise.function, self.compiler.names)) is not None
         ]

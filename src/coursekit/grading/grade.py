@@ -6,7 +6,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Generator, Iterable
+import threading
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -88,10 +89,21 @@ def grade(book: Gradebook, submissions: list[Submission], jobs: int, isolation: 
     prepared = {submission.student: judge.prepare(parse(submission.data)) for submission in submissions}
     by_name = {submission.student: submission for submission in submissions}
     lines: dict[str, Line] = {}
-    with one_connection(), contextlib.closing(_collect(judge, prepared, jobs, isolation, resume)) as collected:
+    with _quick_turns(), one_connection(), contextlib.closing(_collect(judge, prepared, jobs, isolation, resume)) as collected:
         for student, problem in _progress(collected, "grading", total=len(submissions)):
             lines[student] = _line(book, judge, by_name[student], prepared[student], isolation, resume, problem)
     return [lines[submission.student] for submission in submissions]
+
+
+@contextlib.contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Recording keeps Python's lock busy, and a runner whose answer has come would wait 5 ms, for each cell, until it is asked the next."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _collect(
@@ -99,16 +111,23 @@ def _collect(
 ) -> Generator[tuple[str, str | None], None, None]:
     """Run what has to be run, and hand on each as it is done; the same notebook from two students runs once.
 
+    An unchanged submission that ran to its end does not run again. resume: nor does one that did not.
+
     Yields: student, and why there is no evidence, or None.
     """
     owners: dict[str, list[str]] = {}
     for student, item in prepared.items():
         owners.setdefault(item.digest, []).append(student)
+    # Who records has one core, and the runners would take it: they stay at most this far ahead.
+    room, stopped = threading.Semaphore(2 * jobs), threading.Event()
+
+    def run(item: Prepared) -> None:
+        room.acquire()
+        if not stopped.is_set():
+            judge.evidence(item, isolation, retry=not resume)
+
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        running = {
-            pool.submit(judge.evidence, prepared[students[0]], isolation, resume): students
-            for students in owners.values()
-        }
+        running = {pool.submit(run, prepared[students[0]]): students for students in owners.values()}
         try:
             for done in as_completed(running):
                 problem = None
@@ -118,7 +137,10 @@ def _collect(
                     problem = error.problem
                 for student in running[done]:
                     yield student, problem
+                room.release()
         except (KeyboardInterrupt, GeneratorExit):
+            stopped.set()
+            room.release(jobs)
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

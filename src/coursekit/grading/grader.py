@@ -29,7 +29,7 @@ from coursekit.course import catalog
 from coursekit.course.paths import Course, course
 from coursekit.errors import CourseError
 from coursekit.grading import evidence as store
-from coursekit.grading.collect import Probe, collect
+from coursekit.grading.collect import Probe, collect, versions
 from coursekit.grading.compose import belongs, compose
 from coursekit.grading.demonstrations import demonstrations, skippable
 from coursekit.grading.evidence import Evidence
@@ -130,13 +130,17 @@ class Grader:
     def evidence_path(self, digest: str) -> Path:
         return self.where.autograder / "evidence" / self.unit.name / f"{digest}.evidence"
 
-    def evidence(self, prepared: Prepared, isolation: str, reuse: bool = True) -> Evidence:
-        """Find the evidence of this very submission, or collect it in the sandbox and keep it."""
+    def evidence(self, prepared: Prepared, isolation: str, reuse: bool = True, retry: bool = False) -> Evidence:
+        """Find the evidence of this very submission, or collect it in the sandbox and keep it.
+
+        Args: reuse: False collects in any case. retry: collects again what did not run to its end, or ran with other versions.
+        """
         path = self.evidence_path(prepared.digest)
         if reuse and path.is_file():
             with contextlib.suppress(CourseError):  # damaged: it is collected again
                 kept = store.load(path)
-                if _serves(kept.isolation, isolation) and kept.inputs == self.inputs:
+                sound = kept.outcome == "graded" and kept.environment == versions()
+                if _serves(kept.isolation, isolation) and kept.inputs == self.inputs and (sound or not retry):
                     return kept
         if prepared.outcome is not None:
             outcome, _, where = prepared.outcome.partition(": ")

@@ -23,18 +23,24 @@ from coursekit.grading.intake import parse, read_file
 
 
 class SubmissionExporter(NotebookExporter):
-    """Reads a submission of any quality, so that a broken file ends in a stated outcome and not in a stopped batch."""
+    """Reads a submission of any quality, so that a broken file ends in a stated outcome and not in a stopped batch.
+
+    nbgrader goes over a submission twice: the first time to take out what the student may have changed in locked cells. Here every
+    graded cell is laid anew, so that time leaves an empty notebook, and the second one reads what was handed in.
+    """
 
     def from_filename(  # type: ignore[override]  # an exporter of notebooks returns text
         self, filename: str, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
-        if not getattr(self.parent, "_sanitizing", True):  # nbgrader's second pass reads what the first one wrote: ours
-            return super().from_filename(filename, resources=resources, **kw)  # type: ignore[return-value]
-        name = (resources or {}).get("nbgrader", {}).get("assignment", "")
-        notebook, outcome = grader(name).lay_out(parse(read_file(Path(filename))))
+        autograde: Any = self.parent
+        if autograde._sanitizing:
+            return self.from_notebook_node(nbformat.v4.new_notebook(), resources, **kw)  # type: ignore[no-untyped-call]
+        about, folders = (resources or {})["nbgrader"], autograde.coursedir
+        handed_in = Path(folders.format_path(folders.submitted_directory, about["student"], about["assignment"]), Path(filename).name)
+        notebook, outcome = grader(about["assignment"]).lay_out(parse(read_file(handed_in)))
         if outcome is not None:
             notebook.metadata["coursekit"]["outcome"] = outcome
-        return self.from_notebook_node(notebook, resources=resources, **kw)
+        return self.from_notebook_node(notebook, resources, **kw)
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any

@@ -155,6 +155,17 @@ def test_not_defined(make_key: Make, see: Make, fail: Make) -> None:
     assert texts(other) == ["`sse_grad` raised NameError in your line 3: `np.ones(3)`. name 'np' is not defined"]
 
 
+def test_not_implemented_from_inside_torch_is_a_mistake_and_not_a_blank(make_key: Make, see: Make, fail: Make) -> None:
+    """A module without `forward`, a Subset whose `__getitems__` is not replaced."""
+    seen = [fail("NotImplementedError", "Module [Net] is missing the required \"forward\" function", "return net(x)", 3, "sse_grad")]
+    verdict = judge(make_key([see(a=A)]), seen)
+    assert verdict.state is State.NOT_YET
+    assert "missing the required" in verdict.findings[0].text
+    in_worker = "Caught NotImplementedError in DataLoader worker process 0.\nOriginal Traceback ...\n    raise NotImplementedError()"
+    blank = [fail("NotImplementedError", in_worker, "for batch in loader:", 3, "observe")]
+    assert judge(make_key([see(a=A)]), blank).state is State.NOT_STARTED
+
+
 def test_unfinished(make_key: Make, see: Make, fail: Make) -> None:
     seen = [see(a=A), fail("NotImplementedError", "", "raise NotImplementedError()", 7, "sse_grad")]
     verdict = judge(make_key([see(a=A), see(a=A)]), seen)

@@ -110,6 +110,36 @@ def test_evidence_is_kept_and_reused(
     assert len(calls) == 3
 
 
+@pytest.mark.parametrize(
+    ("outcome", "versions", "runs_again"),
+    [("graded", None, False), ("timed out", None, True), ("crashed", None, True), ("graded", {"torch": "1.0"}, True)],
+)
+def test_what_did_not_run_to_its_end_or_ran_elsewhere_gets_another_try(
+    u01: Grader,
+    maker: ClassMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: str,
+    versions: dict[str, str] | None,
+    runs_again: bool,
+) -> None:
+    calls = []
+
+    def fake(sources: list[str], probes: object, *, submission: str, isolation: str, **rest: object) -> Evidence:
+        calls.append(submission)
+        used = versions or module.versions()
+        return Evidence(submission, u01.unit.name, outcome, "", [CellRun("ok")], {}, isolation, 0.1, used)
+
+    monkeypatch.setattr(module, "collect", fake)
+    monkeypatch.setattr(u01, "where", Course(tmp_path))
+    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
+    u01.evidence(prepared, "none", retry=True)
+    u01.evidence(prepared, "none")
+    assert len(calls) == 1
+    u01.evidence(prepared, "none", retry=True)
+    assert len(calls) == (2 if runs_again else 1)
+
+
 def test_the_courses_demonstrations_are_not_run(
     u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
