@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import linecache
+import re
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,9 +32,11 @@ def failure_of(error: BaseException, probe: str = "observe") -> Failure:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        said = str(error)
     except Exception as another:  # a student's own exception may have a broken __str__
         return f"<its text cannot be made: {type(another).__name__}>"
+    # A temporary folder has a new name in each run, and two runs are to give the same verdict.
+    return re.sub(rf"({re.escape(tempfile.gettempdir())}[/\\])[^/\\'\"\s]+(?=[/\\])", r"\1…", said)
 
 
 def _is_notebook(filename: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -90,3 +91,15 @@ def test_a_long_message_is_cut() -> None:
     failure = run_probe(notebook("def observe(x):\n    raise ValueError('x' * 10**6)"), {"x": 1}).failure
     assert failure is not None
     assert len(failure.message) == 2000
+
+
+def test_the_name_of_a_temporary_folder_is_not_in_the_message() -> None:
+    """It is new in each run; two runs of one answer give the same verdict."""
+
+    def observe() -> dict[str, object]:
+        with tempfile.TemporaryDirectory() as folder:
+            return {"y": open(f"{folder}/letters/A.png")}
+
+    failure = run_probe(observe, {}).failure
+    assert failure is not None
+    assert failure.message == f"[Errno 2] No such file or directory: '{tempfile.gettempdir()}/…/letters/A.png'"

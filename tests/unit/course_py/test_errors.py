@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -146,7 +147,9 @@ def test_a_stopped_install_stops_pip_and_the_next_run_builds_again(
     # coursekit's parser comes from src: the base Python has no coursekit installed
     shutil.copytree(SOURCE.parent / "src", checkout.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     command = [base, str(checkout.root / "course.py"), "lab", "--torch", "cpu"]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A shell's background job ignores Ctrl-C, and so would all that it starts, this test's child as well.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hears)
     try:
         deadline = time.monotonic() + 30
         while len(checkout.calls()) < 2:  # until pip is installing

@@ -89,6 +89,7 @@ def bare(evidence: Evidence) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a wrong answer of u06 leaves a file open
 @pytest.mark.skipif(not isolation.try_bubblewrap()[0], reason="no sandbox here")
 @pytest.mark.parametrize("unit", [unit.name for unit in catalog.load(course().catalog).units])
 def test_observations_are_the_same_to_the_byte_with_and_without(unit: str) -> None:
