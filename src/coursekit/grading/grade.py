@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -118,16 +117,11 @@ def _collect(
     owners: dict[str, list[str]] = {}
     for student, item in prepared.items():
         owners.setdefault(item.digest, []).append(student)
-    # Who records has one core, and the runners would take it: they stay at most this far ahead.
-    room, stopped = threading.Semaphore(2 * jobs), threading.Event()
-
-    def run(item: Prepared) -> None:
-        room.acquire()
-        if not stopped.is_set():
-            judge.evidence(item, isolation, retry=not resume)
-
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        running = {pool.submit(run, prepared[students[0]]): students for students in owners.values()}
+        running = {
+            pool.submit(judge.evidence, prepared[students[0]], isolation, retry=not resume): students
+            for students in owners.values()
+        }
         try:
             for done in as_completed(running):
                 problem = None
@@ -137,10 +131,7 @@ def _collect(
                     problem = error.problem
                 for student in running[done]:
                     yield student, problem
-                room.release()
         except (KeyboardInterrupt, GeneratorExit):
-            stopped.set()
-            room.release(jobs)
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
