@@ -133,12 +133,19 @@ def _name(pid: int) -> str:
     return ""
 
 
-def kill_once(taken: Class, kind: str, after: float, dice: random.Random) -> str:
-    """Start grading, kill one part after some seconds, and wait for what is left. Returns: what was hit."""
+def kill_once(taken: Class, kind: str, reached: int, pause: float, dice: random.Random) -> str:
+    """Start grading, kill one part at a moment of the work and not of the clock, and wait for what is left.
+
+    Args: reached: how many students are recorded (when the grader is to be killed) or have evidence (else) by then.
+    pause: seconds after that. Returns: what was hit.
+    """
+    done = taken.recorded if kind == "grader" else taken.evidence
     process = taken.start()
-    time.sleep(after)
     hit = "nothing: it had ended"
-    until = time.monotonic() + 10
+    while process.poll() is None and len(done()) < reached:
+        time.sleep(0.005)
+    time.sleep(pause)
+    until = time.monotonic() + 30
     while process.poll() is None and time.monotonic() < until:
         pid = victim(process.pid, kind, dice)
         if pid is not None:

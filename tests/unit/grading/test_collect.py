@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,11 @@ def test_honest_notebook(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_evidence_tells_what_was_used_over_all_fresh_starts(kind: str) -> None:
-    busy = "import time\nx = b'x' * (100 << 20)\nwhile time.process_time() < %s: pass"
-    evidence = run(kind, [DOUBLE, busy % 30, "import os\nos._exit(3)", "pass"])
-    assert 0.7 < evidence.cpu_seconds < 10
+    busy = "import time\nx = b'x' * (100 << 20)\nuntil = time.process_time() + 0.6\nwhile time.process_time() < until: pass"
+    seen_and_ended = "import os, time\ntime.sleep(0.8)\nos._exit(3)"  # whoever looks every 0.1 s sees it before
+    evidence = run(kind, [DOUBLE, busy, seen_and_ended, "pass"], limits=replace(QUICK, cell_seconds=30.0))
+    assert evidence.where == "cell 3: crashed"
+    assert 1.1 < evidence.cpu_seconds < 10
     assert 90 * MIB < evidence.memory_bytes < 400 * MIB
     idle = run(kind, ["pass"], [])
     assert idle.cpu_seconds < 0.5 and idle.memory_bytes < 90 * MIB
