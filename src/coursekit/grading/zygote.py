@@ -129,22 +129,27 @@ class Zygote:
         self.program = seccomp.assemble()
 
     def serve(self) -> None:
+        from coursekit.grading import zygote_fork as fork
+
+        user = os.getuid(), os.getgid()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that end
         self.control.send(READY)
         while True:
             request, descriptors = self.receive()
             if not request:
                 return
             try:
-                stub = os.fork()
+                child, handle = fork.apart()
             except OSError as error:
-                self.control.send(f"fork: {error.strerror}".encode())
-                stub = -1
-            if stub == 0:
-                self.split(json.loads(request), descriptors[0])
+                child, handle = -1, -1
+                self.control.send((error.strerror or str(error)).encode())
+            if child == 0:
+                self.first(user, json.loads(request), descriptors[0])
+            if child > 0:
+                self.control.sendmsg([b"ok"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handle]))])
+                os.close(handle)
             for descriptor in descriptors:
                 os.close(descriptor)
-            if stub > 0:
-                os.waitpid(stub, 0)
 
     def receive(self) -> tuple[bytes, list[int]]:
         data, extra, _, _ = self.control.recvmsg(MESSAGE, socket.CMSG_SPACE(4))
@@ -154,8 +159,8 @@ class Zygote:
                 numbers.frombytes(content)
         return data, list(numbers)
 
-    def split(self, settings: dict[str, Any], connection: int) -> None:
-        """In the stub: unshare, fork the first process of the new sandbox, answer, and end."""
+    def first(self, user: tuple[int, int], settings: dict[str, Any], connection: int) -> None:
+        """In the first process of a new sandbox. Never returns."""
         from coursekit.grading import zygote_fork as fork
         from coursekit.grading.runner import run
 
@@ -163,17 +168,7 @@ class Zygote:
             os.makedirs(os.environ["IPYTHONDIR"], exist_ok=True)
             run(number, settings, self.shell)
 
-        try:
-            fork.enter()
-            first = os.fork()
-            if first == 0:
-                fork.first(connection, settings, self.scratch, self.program, begin)
-            handle = os.pidfd_open(first)
-            self.control.sendmsg([b"ok"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handle]))])
-        except BaseException as error:
-            self.control.send(f"{type(error).__name__}: {error}"[:1000].encode())
-        finally:
-            os._exit(0)
+        fork.first(user, connection, settings, self.scratch, self.program, begin)
 
 
 def main() -> None:
@@ -188,4 +183,5 @@ def main() -> None:
     fork.dumpable(False)
     gc.collect()
     gc.freeze()
+    fork.huge_pages()
     zygote.serve()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from coursekit.grading import collect as collecting
-from coursekit.grading import evidence, isolation, watchdog, zygote, zygote_client
+from coursekit.grading import evidence, isolation, watchdog, zygote, zygote_client, zygote_fork
 from coursekit.grading.client import Client, Gone
 from coursekit.grading.collect import Probe, collect
 from coursekit.grading.limits import Limits
@@ -127,6 +129,22 @@ def test_it_has_one_thread_and_cannot_be_looked_into() -> None:
     own = zygotes_own()
     assert len(os.listdir(f"/proc/{own}/task")) == 1
     assert os.stat(f"/proc/{own}/mem").st_uid == 0 != os.stat(f"/proc/{own}").st_uid or os.getuid() != 0
+
+
+def test_refused_namespaces_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zygote_fork, "NEW", 0x10000200)  # a user namespace that shares its working folder: no kernel makes one
+    with pytest.raises(OSError, match="unshare: Invalid argument"):
+        zygote_fork.apart()
+
+
+def test_memory_is_in_large_pages_where_the_kernel_can() -> None:
+    look = "import re; print(re.search(r'AnonHugePages: +(\\d+)', open('/proc/self/smaps_rollup').read())[1])"
+    program = f"from coursekit.grading.zygote_fork import huge_pages\nkept = [b'x' * (64 << 10) for _ in range(1000)]\n{look}\nhuge_pages()\n{look}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 1):
+        pytest.skip("the kernel joins pages on request since 6.1")
+    assert after - before > 30 << 10, "KiB of the 62 MiB that are held"
 
 
 def test_a_second_thread_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
