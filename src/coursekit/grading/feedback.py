@@ -1,29 +1,47 @@
-"""nbgrader's feedback page, written faster: the same HTML, with what all students share made once per class."""
+"""nbgrader's feedback page, written faster: the same HTML, with what students share made once per class, cell by cell."""
 
 from __future__ import annotations
 
 import functools
+import json
 import re
-from typing import Any, ClassVar
+from html import escape
+from typing import IO, Any, ClassVar
 
-from jinja2 import Environment, pass_context
-from jinja2.runtime import Context
+import nbformat
+import pygments
+from jinja2 import Environment, Template
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
 
 ALT = ' alt="No description has been provided for this image"'
 FOCUS = (re.compile(r'(<div class="[^"]*\bjp-Cell-inputWrapper\b[^"]*")'), re.compile(r'(<div class="[^"]*\bjp-OutputArea-output\b[^"]*")'))
+IN_PIECES = """{%- extends whole -%}
+{%- block any_cell scoped -%}
+{%- set piece = cell | kept_piece -%}
+{%- if piece is none -%}{{ super() | keep_piece(cell) }}{%- else -%}{{ piece }}{%- endif -%}
+{%- endblock -%}"""
+
+
+class _Sole(NotebookNode):
+    """A notebook that nobody else holds, so that a copy of it may be itself."""
+
+    def __deepcopy__(self, memo: Any) -> _Sole:
+        return self
 
 
 class FeedbackExporter(HTMLExporter):
-    """Keeps compiled templates, rendered prose and highlighted code of one student for the next.
+    """Keeps compiled templates and rendered cells of one student for the next.
 
     nbconvert also reads the finished page into a tree, only to add two attributes and write it out again; they are put in by hand.
     """
 
     _environments: ClassVar[dict[Any, Environment]] = {}
+    _in_pieces: ClassVar[dict[Template, Template]] = {}
 
     def _create_environment(self) -> Environment:
         exporter: Any = super()                         # untyped
@@ -35,19 +53,24 @@ class FeedbackExporter(HTMLExporter):
             exporter._register_filter(made, name, value)
         return made
 
-    @pass_context
-    def markdown2html(self, context: Context, source: str) -> str:
-        """Render prose; what came from the course is the same for everybody."""
-        if context.get("cell", {}).get("attachments"):
-            return str(super().markdown2html(context, source))
-        settings = (self.anchor_link_text, self.exclude_anchor_links, self.embed_images)
-        return _once(("markdown", source, settings), lambda: str(HTMLExporter.markdown2html(self, context, source)))
-
     def _preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         """Take the steps, on nbconvert's first copy: a second one, and a check of a notebook that was read as valid, are left out."""
         for step in self._preprocessors:
             nb, resources = step(nb, resources)
         return nb, resources
+
+    def _load_template(self) -> Template:
+        """The template that was asked for, a cell's HTML being taken from what is kept if it is there."""
+        whole: Template = super()._load_template()  # type: ignore[no-untyped-call]
+        if whole not in self._in_pieces:
+            self._in_pieces[whole] = whole.environment.from_string(IN_PIECES, globals={"whole": whole})
+        return self._in_pieces[whole]
+
+    def from_file(  # type: ignore[override]
+        self, file_stream: IO[str], resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Read the autograded notebook, which was valid when it was written."""
+        return self.from_notebook_node(_Sole(nbformat.v4.reads(file_stream.read())), resources, **kw)  # type: ignore[no-untyped-call]
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -57,21 +80,42 @@ class FeedbackExporter(HTMLExporter):
         language = nb.metadata.get("language_info", {})
         make: Any = Highlight2HTML
         highlight = make(pygments_lexer=language.get("pygments_lexer", language.get("name")), parent=self)
+        settings = (str(self.config), highlight.pygments_lexer)
 
         def highlighted(source: str, language: str | None = None, metadata: Any = None) -> str:
-            if metadata and metadata.get("magics_language"):
+            language = language or str(highlight.pygments_lexer)
+            if language.startswith("ipython") or (metadata and metadata.get("magics_language")):
                 return str(highlight(source, language, metadata))
-            return _once(("code", source, language or highlight.pygments_lexer), lambda: str(highlight(source, language, metadata)))
+            return str(pygments.highlight(source or " ", *_tools(language)))
+
+        def key(cell: NotebookNode) -> Any:
+            return "cell", settings, json.dumps(cell)
 
         resources = me._init_resources(resources)
         widgets: Any = WidgetsDataTypeFilter
-        me.register_filter("highlight_code", self.filters.get("highlight_code", highlighted))
-        me.register_filter("filter_data_type", widgets(notebook_metadata=self._nb_metadata, parent=self, resources=resources))
+        for name, function in {
+            "highlight_code": self.filters.get("highlight_code", highlighted),
+            "filter_data_type": widgets(notebook_metadata=self._nb_metadata, parent=self, resources=resources),
+            "kept_piece": lambda cell: _kept().get(key(cell)),
+            "keep_piece": lambda piece, cell: _once(key(cell), lambda: _reachable(piece)),
+        }.items():
+            me.register_filter(name, function)
         page, resources = super(HTMLExporter, me).from_notebook_node(nb, resources, **kw)
-        page = re.sub(r"<img\b(?![^>]*\balt=)", f"<img{ALT}", page)
-        for place in FOCUS:
-            page = place.sub(r'\1 tabindex="0"', page)
         return page, resources
+
+
+def _reachable(piece: str) -> str:
+    """A cell's HTML with a word for each picture, and in reach of the tabulator key."""
+    piece = re.sub(r"<img\b(?![^>]*\balt=)", f"<img{ALT}", piece)
+    for place in FOCUS:
+        piece = place.sub(r'\1 tabindex="0"', piece)
+    return piece
+
+
+@functools.lru_cache
+def _tools(language: str) -> tuple[Any, Any]:
+    """What turns code into HTML; nbconvert makes both anew for each cell."""
+    return get_lexer_by_name(language), HtmlFormatter(cssclass=escape(f" highlight hl-{language}"))
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,19 +2,19 @@
 
 nbgrader opens the gradebook about ten times per submission, looks at its tables each time, asks for each cell's
 grade and comment alone, and waits for the disk after each of forty small writes. Here all of that shares one connection, a
-notebook's grades and comments are read at once, and what nbgrader does between opening and closing is one transaction: as
-safe against a crash as before, for it closes before it writes the file that says "autograded".
+notebook's grades and comments are read at once and written at once, and what nbgrader does between opening and closing is one
+transaction: as safe against a crash as before, for it closes before it writes the file that says "autograded".
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from nbgrader.api import Comment, Grade, Gradebook
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, undefer
 
 USERS = (
     "nbgrader.apps.api",
@@ -32,18 +32,20 @@ class Shared:
 
     def __init__(self) -> None:
         self.open: dict[str, Gradebook] = {}
+        self.courses: set[tuple[str, str]] = set()  # that are known to be there
 
     def __call__(self, db_url: str, course_id: str = "default_course", authenticator: Any = None) -> Gradebook:
         book = self.open.get(db_url)
         if book is None:
             book = self.open[db_url] = Gradebook(db_url, course_id, authenticator)
             really = book.db.commit
-            book.db.commit = book.db.flush
-            forget = [_at_once(book, "find_grade", Grade), _at_once(book, "find_comment", Comment)]
+            book.db.commit = lambda: None  # SQLAlchemy writes before the next question to the database, or when it is closed
+            kept: dict[Any, Any] = {}  # what was read; when the book is closed, the rows are no longer the database's
+            _at_once(book, "find_grade", kept, Grade, joinedload(Grade.cell), undefer(Grade.max_score))
+            _at_once(book, "find_comment", kept, Comment, joinedload(Comment.cell))
 
             def close() -> None:
-                for read in forget:
-                    read()
+                kept.clear()
                 try:
                     really()
                 except Exception:
@@ -53,8 +55,9 @@ class Shared:
                     book.db.remove()
 
             book.close = close
-        elif book.course_id != course_id:
+        elif (db_url, course_id) not in self.courses and book.course_id != course_id:
             book.check_course(course_id=course_id)
+        self.courses.add((db_url, course_id))
         return book
 
     def end(self) -> None:
@@ -66,24 +69,23 @@ class Shared:
         self.open.clear()
 
 
-def _at_once(book: Gradebook, method: str, kind: type[Any]) -> Callable[[], None]:
+def _at_once(book: Gradebook, method: str, kept: dict[Any, Any], kind: type[Any], *options: Any) -> None:
     """Let `find_grade` or `find_comment` read all rows of a notebook when the first is asked for.
 
-    Returns: forget what was read; to be called when the book is closed, for its rows are then no longer the database's.
+    Args: kept: where they are kept. options: what else of each row is read with it.
     """
     one_by_one = getattr(book, method)
-    kept: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def find(cell: str, notebook: str, assignment: str, student: str) -> Any:
-        key = (notebook, assignment, student)
-        if key not in kept:
-            submitted = book.find_submission_notebook(notebook, assignment, student)
-            rows = book.db.query(kind).filter(kind.notebook_id == submitted.id).options(joinedload(kind.cell))
-            kept[key] = {row.cell.name: row for row in rows}
-        return kept[key].get(cell) or one_by_one(cell, notebook, assignment, student)
+        which = (notebook, assignment, student)
+        if (kind, which) not in kept:
+            if which not in kept:
+                kept[which] = book.find_submission_notebook(*which).id
+            rows = book.db.query(kind).filter(kind.notebook_id == kept[which]).options(*options)
+            kept[kind, which] = {row.cell.name: row for row in rows}
+        return kept[kind, which].get(cell) or one_by_one(cell, notebook, assignment, student)
 
     setattr(book, method, find)
-    return kept.clear
 
 
 @contextlib.contextmanager

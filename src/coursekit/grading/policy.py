@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 
@@ -22,7 +21,7 @@ def mentions(sources: Sequence[str], function: str, forbidden: Collection[str]) 
     found: set[str] = set()
     seen, waiting = {function}, [function]
     while waiting:
-        for name, is_variable in itertools.chain.from_iterable(map(_names, definitions.get(waiting.pop(), ()))):
+        for name, is_variable in definitions.get(waiting.pop(), ()):
             if is_variable:
                 found |= imported.get(name, frozenset()) & set(forbidden)
             elif name in forbidden:
@@ -33,25 +32,38 @@ def mentions(sources: Sequence[str], function: str, forbidden: Collection[str]) 
     return sorted(found)
 
 
+Names = tuple[tuple[str, bool], ...]  # that a piece of code uses, and whether as a variable
+
+
 @functools.lru_cache(maxsize=2)  # asked once for each exercise of a submission
-def _defined(sources: tuple[str, ...]) -> tuple[dict[str, list[ast.AST]], dict[str, frozenset[str]]]:
-    """The functions, classes and lambdas of a notebook by name, and what stands behind each imported name."""
-    definitions: dict[str, list[ast.AST]] = {}
+def _defined(sources: tuple[str, ...]) -> tuple[dict[str, Names], dict[str, frozenset[str]]]:
+    """What the functions, classes and lambdas of a notebook use, and what stands behind each imported name."""
+    definitions: dict[str, Names] = {}
     imported: dict[str, frozenset[str]] = {}
-    for tree in _trees(sources):
-        for node in _statements(tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                definitions.setdefault(node.name, []).append(node)
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        definitions.setdefault(target.id, []).append(node.value)
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                for alias in node.names:
-                    words = {*alias.name.split("."), *(getattr(node, "module", None) or "").split(".")}
-                    name = alias.asname or alias.name.split(".")[0]
-                    imported[name] = imported.get(name, frozenset()) | words
+    for source in sources:
+        uses, imports = _of_cell(source)
+        for name, names in uses:
+            definitions[name] = definitions.get(name, ()) + names
+        for name, words in imports:
+            imported[name] = imported.get(name, frozenset()) | words
     return definitions, imported
+
+
+@functools.lru_cache(maxsize=1000)  # most cells of a class are the release's own
+def _of_cell(source: str) -> tuple[list[tuple[str, Names]], list[tuple[str, frozenset[str]]]]:
+    """The same of one cell; nothing if it cannot be parsed."""
+    uses: list[tuple[str, Names]] = []
+    imports: list[tuple[str, frozenset[str]]] = []
+    for node in _statements(_tree(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            uses.append((node.name, tuple(_names(node))))
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            uses += [(target.id, tuple(_names(node.value))) for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                words = frozenset({*alias.name.split("."), *(getattr(node, "module", None) or "").split(".")})
+                imports.append((alias.asname or alias.name.split(".")[0], words))
+    return uses, imports
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
@@ -64,13 +76,12 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
                 waiting.append(node)
 
 
-def _trees(sources: Sequence[str]) -> Iterator[ast.AST]:
-    for source in sources:
-        plain = "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
-        try:
-            yield ast.parse(plain)
-        except (SyntaxError, ValueError, RecursionError):
-            continue
+def _tree(source: str) -> ast.AST:
+    plain = "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    try:
+        return ast.parse(plain)
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], [])
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[str, bool]]:
