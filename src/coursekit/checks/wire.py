@@ -42,13 +42,22 @@ def pack(
     Args: message: JSON-able. tensors: name -> CPU tensor.
     Raises: TooLarge: if the frame would be over the limits. WireError: if a dtype has no form in safetensors.
     """
+    return frame(message, blob(tensors or {}), max_json, max_blob)
+
+
+def blob(tensors: dict[str, Tensor]) -> bytes:
+    """Write the tensors of a frame. Raises: WireError: if a dtype has no form in safetensors."""
     from safetensors.torch import save
 
-    text = json.dumps(message, allow_nan=False, ensure_ascii=False).encode("utf-8", "surrogatepass")
     try:  # clones: safetensors refuses tensors that share memory
-        blob = save({name: value.detach().contiguous().clone() for name, value in tensors.items()}) if tensors else b""
+        return save({name: value.detach().contiguous().clone() for name, value in tensors.items()}) if tensors else b""
     except KeyError as error:
         raise WireError(f"a tensor of {error.args[0]} cannot be sent") from None
+
+
+def frame(message: dict[str, Any], blob: bytes, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> bytes:
+    """Write one frame whose tensors are written already. Raises: TooLarge."""
+    text = json.dumps(message, allow_nan=False, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if len(text) > max_json or len(blob) > max_blob:
         raise TooLarge(f"a frame of {len(text)} + {len(blob)} bytes is over the limit of {max_json} + {max_blob}")
     return HEADER.pack(len(text), len(blob)) + text + blob

@@ -66,8 +66,8 @@ def _candidates() -> Iterable[Place]:
 class Group:
     """The group of one runner. Without a place for it, it bounds nothing and says so."""
 
-    def __init__(self, pids: Iterable[int], memory_bytes: int) -> None:
-        """Take in a runner's processes, before any student's code is in them; what they start later is in it too."""
+    def __init__(self, memory_bytes: int) -> None:
+        """Make it, empty."""
         self._folder: Path | None = None
         where = place()
         if where is None:
@@ -77,9 +77,16 @@ class Group:
             folder.mkdir()
             self._folder, self._events = folder, folder / where.events
             (folder / where.bound).write_text(str(memory_bytes))
-            for pid in pids:
+
+    def take(self, pids: Iterable[int]) -> None:
+        """Take in a runner's processes, before any student's code is in them; what they start later is in it too."""
+        if self._folder is None:
+            return
+        members = self._folder / "cgroup.procs"
+        with contextlib.suppress(OSError):
+            for pid in set(pids) - {int(pid) for pid in members.read_text("ascii").split()}:
                 with contextlib.suppress(ProcessLookupError):
-                    (folder / "cgroup.procs").write_text(str(pid))
+                    members.write_text(str(pid))
 
     def killed(self) -> bool:
         """Whether the kernel ended one of its processes because the bound was reached."""

@@ -6,13 +6,12 @@ import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from coursekit.checks import wire
-from coursekit.checks.snapshot import Observed, decode_observed, encode
+from coursekit.checks.snapshot import Observed, decode_observed
 from coursekit.grading import isolation
 from coursekit.grading.cgroup import Group
 from coursekit.grading.limits import MIB, Limits
@@ -60,13 +59,16 @@ class Client:
             "output_bytes": limits.output_bytes,
         }
         try:
+            # A quarter above: one process too large gets a MemoryError, which is kinder, and the watchdog has its turn.
+            self._group = Group(limits.memory_bytes * 5 // 4 + 128 * MIB)
             with theirs:
                 self._sandbox = isolation.launch(kind, theirs, settings, limits)
+            if self._sandbox.pid is not None:
+                self._group.take([self._sandbox.pid])  # which takes the kernel milliseconds, while the runner gets ready
             self._await("ready", nonce, limits.startup_seconds, 4096, 0)
             self._sandbox.started()
             self._watchdog = Watchdog(self._sandbox.pid, limits)
-            # A quarter above: one process too large gets a MemoryError, which is kinder, and the watchdog has its turn.
-            self._group = Group(self._watchdog.tree(), limits.memory_bytes * 5 // 4 + 128 * MIB)
+            self._group.take(self._watchdog.tree())
         except Gone as gone:
             raise isolation.refusal(self._said or gone.why) from None
         except BaseException:
@@ -87,7 +89,7 @@ class Client:
         """Run one cell. Returns: "ok", "error" or "timed out", and its outputs. Raises: Gone."""
         message, _ = self._ask(
             {"op": "cell", "source": source, "seconds": seconds},
-            {},
+            b"",
             seconds,
             8 * self.limits.output_bytes + MIB,
             0,
@@ -98,20 +100,19 @@ class Client:
         return str(status), clean(message.get("outputs"), self.limits.output_bytes + SLACK)
 
     def probe(
-        self, source: str, name: str, inputs: Mapping[str, Any], seconds: float, room: int
+        self, source: str, name: str, inputs: Any, tensors: bytes, seconds: float, room: int
     ) -> tuple[Observed, int]:
         """Run a probe on one case.
 
-        Args: room: bytes that the answer may have.
+        Args: inputs, tensors: the case's inputs as JSON and the tensors beside it, see Probe. room: bytes that the answer may have.
         Returns: the observation, and its size in bytes.
         Raises: Gone.
         """
-        tensors: dict[str, Tensor] = {}
         request = {
             "op": "probe",
             "source": source,
             "name": name,
-            "inputs": encode(dict(inputs), tensors),
+            "inputs": inputs,
             "seconds": seconds,
             "bytes": room,
         }
@@ -154,13 +155,13 @@ class Client:
     def _ask(
         self,
         request: dict[str, Any],
-        tensors: dict[str, Tensor],
+        tensors: bytes,
         seconds: float,
         max_json: int,
         max_blob: int,
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         nonce = secrets.token_hex(16)
-        frame = wire.pack({**request, "nonce": nonce}, tensors)
+        frame = wire.frame({**request, "nonce": nonce}, tensors)
         self._deadline = time.monotonic() + seconds + self.limits.grace_seconds
         try:
             self._socket.setblocking(False)

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from torch import Tensor
+
 import coursekit
-from coursekit.checks.snapshot import Observed
+from coursekit.checks import wire
+from coursekit.checks.snapshot import Observed, encode
 from coursekit.checks.wire import TooLarge, WireError
 from coursekit.errors import CourseError
 from coursekit.grading.client import Client, Gone
@@ -35,6 +38,21 @@ class Probe:
     source: str
     name: str
     cases: list[dict[str, Any]]
+
+    @functools.cached_property
+    def frames(self) -> list[tuple[Any, bytes]]:
+        """Each case as it is sent, to a whole class: its inputs as JSON, and the tensors beside it. Raises: CourseError."""
+        made = []
+        for inputs in self.cases:
+            tensors: dict[str, Tensor] = {}
+            try:
+                made.append((encode(inputs, tensors), wire.blob(tensors)))
+            except WireError as error:
+                raise self.unsendable(error) from error
+        return made
+
+    def unsendable(self, error: WireError) -> CourseError:
+        return CourseError(f"The inputs of {self.exercise} cannot be sent: {error}.", "Make the key's inputs smaller or plainer.")
 
 
 def collect(
@@ -160,9 +178,9 @@ class _Run:
         self.progress(probe.exercise)
         seen: list[Observed] = []
         lost = ""
-        for number, inputs in enumerate(probe.cases, 1):
+        for number, (inputs, tensors) in enumerate(probe.frames, 1):
             if not lost:
-                one = self._case(probe, inputs)
+                one = self._case(probe, inputs, tensors)
                 seen.append(one)
                 if one.lost is not None:
                     lost = one.lost
@@ -171,19 +189,16 @@ class _Run:
                 seen.append(Observed(lost=lost))
         return seen
 
-    def _case(self, probe: Probe, inputs: dict[str, Any]) -> Observed:
+    def _case(self, probe: Probe, inputs: Any, tensors: bytes) -> Observed:
         client = self.ready()
         if client is None:
             return Observed(lost=self.lost)
         try:
             observed, size = client.probe(
-                probe.source, probe.name, inputs, self.allot(self.limits.probe_seconds), self.observation_room
+                probe.source, probe.name, inputs, tensors, self.allot(self.limits.probe_seconds), self.observation_room
             )
         except WireError as error:
-            raise CourseError(
-                f"The inputs of {probe.exercise} cannot be sent: {error}.",
-                "Make the key's inputs smaller or plainer.",
-            ) from error
+            raise probe.unsendable(error) from error
         except Gone as gone:
             self.client = None
             return Observed(lost=gone.kind)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def pack(evidence: Evidence) -> bytes:
         "format": FORMAT,
         "version": VERSION,
         **head,
-        "cells": [asdict(cell) for cell in evidence.cells],
+        "cells": [vars(cell) for cell in evidence.cells],
         "observed": observed,
     }
     return wire.pack(message, tensors, MAX_JSON, MAX_BLOB)

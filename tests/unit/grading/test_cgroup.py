@@ -22,7 +22,9 @@ WAITING = f"import sys; sys.stdin.read(1); {GREEDY}"
 @here
 def test_the_kernel_stops_what_passes_the_bound_at_once() -> None:
     process = subprocess.Popen([sys.executable, "-c", WAITING], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    group = Group([process.pid], 100 * MIB)
+    group = Group(100 * MIB)
+    group.take([process.pid])
+    group.take([process.pid])  # is in it already
     said, _ = process.communicate(b"x")
     assert (process.returncode, said) == (-9, b"")
     assert group.killed()
@@ -35,7 +37,8 @@ def test_the_kernel_stops_what_passes_the_bound_at_once() -> None:
 @here
 def test_below_the_bound_nothing_happens() -> None:
     process = subprocess.Popen([sys.executable, "-c", WAITING], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    group = Group([process.pid], 1000 * MIB)
+    group = Group(1000 * MIB)
+    group.take([process.pid])
     assert process.communicate(b"x")[0] == b"alive\n"
     assert not group.killed()
     group.close()
@@ -66,7 +69,8 @@ def test_children_that_share_the_memory_out_are_out_of_memory(kind: str, monkeyp
 
 def test_where_no_group_can_be_made_nothing_is_bound_and_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "place", lambda: None)
-    group = Group([1], 1)
+    group = Group(1)
+    group.take([1])
     assert not group.killed()
     group.close()
 
