@@ -218,7 +218,7 @@ def test_an_unchanged_submission_does_not_run_again_unless_it_did_not_end(graded
     book = Gradebook(graded.where, unit, "bubblewrap")
     files = [item for item in gather(graded.where.root / "handed-in", unit.name) if item.student in names]
     ran: list[str] = []
-    monkeypatch.setattr("coursekit.grading.grader.collect", lambda *a, **k: ran.append(k["submission"]) or collect(*a, **k))
+    monkeypatch.setattr("coursekit.grading.store.collect", lambda *a, **k: ran.append(k["submission"]) or collect(*a, **k))
     lines = {line.student: line for line in grade(book, files, 2, "bubblewrap", False)}
     assert {name: (line.score, line.outcome) for name, line in lines.items()} == {
         name: (graded.lines[name].score, graded.lines[name].outcome) for name in names
@@ -236,7 +236,7 @@ def test_a_corrected_key_judges_the_class_again_without_running_it(
     unit = catalog.load(graded.where.catalog).unit("u01")
     book = Gradebook(graded.where, unit, "bubblewrap")
     grade(book, handed_in, 2, "bubblewrap", True)  # earlier tests graded some anew, with other inputs
-    monkeypatch.setattr("coursekit.grading.grader.collect", lambda *a, **k: pytest.fail("student code must not run"))
+    monkeypatch.setattr("coursekit.grading.store.collect", lambda *a, **k: pytest.fail("student code must not run"))
     assert rejudge(book, grader("u01"))[0] == []
 
     student, exercise = next(

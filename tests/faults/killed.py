@@ -116,21 +116,23 @@ def below(pid: int) -> list[int]:
 def victim(grader: int, kind: str, dice: random.Random) -> int | None:
     """A process to kill, or None if there is none now.
 
-    The grader starts bubblewrap, that a second bubblewrap, and that the zygote: the first Python below. The others are its runners.
+    The grader starts the collector, that bubblewrap, that a second bubblewrap, and that the zygote. The zygote's forks are runners.
     """
     if kind == "grader":
         return grader
-    inside = below(grader)
-    shells = [pid for pid in inside if "bwrap" in _name(pid)]
-    pythons = [pid for pid in inside if "python" in _name(pid)]
-    wanted = pythons[1:] if kind == "runner" else shells + pythons[:1]
+    inside = [(pid, *_name(pid)) for pid in below(grader)]
+    shells = [pid for pid, program, _ in inside if program == "bwrap"]
+    forks = [pid for pid, program, words in inside if program.startswith("python") and "coursekit.grading.zygote" in words]
+    collectors = [pid for pid, _, words in inside if "coursekit.grading.collector" in words]
+    wanted = {"collector": collectors, "runner": forks[1:], "zygote": shells + forks[:1]}[kind]
     return dice.choice(wanted) if wanted else None
 
 
-def _name(pid: int) -> str:
+def _name(pid: int) -> tuple[str, str]:
+    """A process's program and arguments."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/exe").resolve().name + Path(f"/proc/{pid}/comm").read_text()
-    return ""
+        return Path(f"/proc/{pid}/exe").resolve().name, Path(f"/proc/{pid}/cmdline").read_text()
+    return "", ""
 
 
 def kill_once(taken: Class, kind: str, reached: int, pause: float, dice: random.Random) -> str:

@@ -11,7 +11,7 @@ import pytest
 from coursekit.grading.demo import make_class
 from tests.faults.killed import Class, kill_once, waiting_class
 
-KINDS = ("grader", "runner", "zygote")
+KINDS = ("grader", "collector", "runner", "zygote")
 SLOW_ONES = ("loops",)  # waits for a time limit, which tells nothing here
 
 

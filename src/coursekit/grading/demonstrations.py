@@ -1,9 +1,10 @@
-"""Which of a notebook's cells need not run when grading: the course's own demonstrations that nothing graded can depend on.
+"""Which of a notebook's cells need not run when grading: the course's own, checks and demonstrations, that nothing graded can depend on.
 
-How that is known: the cell is, to the letter, one of the release's that is neither setup, nor an answer, nor a check; no name
-that it binds is read by any cell that runs or by any probe; and no cell that runs looks at names in a way that only running
-it would tell (`globals()`, `eval`, the output history, …): then everything runs. That demonstrations change nothing in place
-which is read later is the course's own promise; tests/course holds each unit to it, by grading with and without them.
+How that is known: the cell is, to the letter, one of the release's that is neither setup nor an answer (a check says nothing in the
+sandbox: its probe is sent anew, once all cells have run); no name that it binds is read by any cell that runs or by any probe; and
+no cell that runs looks at names in a way that only running it would tell (`globals()`, `eval`, the output history, …): then
+everything runs. That demonstrations change nothing in place which is read later is the course's own promise;
+tests/unit/grading/test_demonstrations.py holds each unit to it, by grading with and without them.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ KEPT_TAGS = frozenset({"parameters", "setup"})
 
 
 def demonstrations(release: NotebookNode) -> frozenset[str]:
-    """The sources of a release's cells that only show something."""
+    """The sources of a release's cells that only show something: no setup, and nothing that a student is to write."""
     return frozenset(
         cell.source
         for cell in release.cells
-        if cell.cell_type == "code" and "nbgrader" not in cell.metadata and not KEPT_TAGS & set(cell.metadata.get("tags", ()))
+        if cell.cell_type == "code"
+        and not cell.metadata.get("nbgrader", {}).get("solution")
+        and not KEPT_TAGS & set(cell.metadata.get("tags", ()))
     )
 
 

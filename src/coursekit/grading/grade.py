@@ -18,11 +18,13 @@ from coursekit.checks.verdict import State, Verdict
 from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.errors import CourseError
+from coursekit.grading.collector import Collector, Ended, take
 from coursekit.grading.gradebook import one_connection
-from coursekit.grading.grader import Grader, Prepared, grader
+from coursekit.grading.grader import Grader, grader
 from coursekit.grading.intake import Submission, gather, parse
 from coursekit.grading.isolation import usable
 from coursekit.grading.record import MEND, Gradebook, Recorded
+from coursekit.grading.store import Prepared
 
 T = TypeVar("T")
 
@@ -49,16 +51,21 @@ class Line:
 
 def main(unit: str, submitted: Path | str | None, jobs: int | None, isolation: str, resume: bool, as_json: bool) -> int:
     """Grade a class. Returns: 0, or 1 if a submission could not be recorded."""
-    where = course()
-    chosen = catalog.load(where.catalog).unit(unit)
-    isolation = require(isolation)
-    book = Gradebook(where, chosen, isolation)
-    submissions = gather(Path(submitted) if submitted else book.submitted, chosen.name)
-    lines = grade(book, submissions, jobs or os.cpu_count() or 1, isolation, resume)
+    with contextlib.ExitStack() as stack:
+        if (collector := take()) is not None:
+            stack.callback(collector.close)
+        where = course()
+        chosen = catalog.load(where.catalog).unit(unit)
+        book = Gradebook(where, chosen, isolation)
+        submissions = gather(Path(submitted) if submitted else book.submitted, chosen.name)
+        grader(chosen.name)  # is made while the runners get ready
+        kind = require(isolation, collector)
+        book.isolation(kind)
+        lines = grade(book, submissions, jobs or os.cpu_count() or 1, kind, resume, collector)
     if as_json:
         print(
             json.dumps(
-                {"unit": chosen.name, "isolation": isolation, "submissions": [asdict(line) for line in lines]}, indent=1
+                {"unit": chosen.name, "isolation": kind, "submissions": [asdict(line) for line in lines]}, indent=1
             )
         )
     else:
@@ -68,29 +75,39 @@ def main(unit: str, submitted: Path | str | None, jobs: int | None, isolation: s
     return 1 if problems else 0
 
 
-def require(isolation: str) -> str:
+def require(isolation: str, collector: Collector | None = None) -> str:
     """Try the sandbox for real, and say what is on.
 
     Returns: the kind to use: cold runners where warm ones cannot be had. Raises: CourseError: if none holds; grading then refuses.
     """
-    kind, seen = usable(isolation)
+    found = None
+    if collector is not None:
+        with contextlib.suppress(Ended):
+            found = collector.usable()
+    kind, seen = found or usable(isolation)
     print(f"isolation: {seen}", file=sys.stderr)
     return kind
 
 
-def grade(book: Gradebook, submissions: list[Submission], jobs: int, isolation: str, resume: bool) -> list[Line]:
-    """Collect, judge and record. Evidence is kept as it comes, so that an interrupted run loses at most what was under way."""
+def grade(
+    book: Gradebook, submissions: list[Submission], jobs: int, isolation: str, resume: bool, collector: Collector | None = None
+) -> list[Line]:
+    """Collect, judge and record. Evidence is kept as it comes, so that an interrupted run loses at most what was under way.
+
+    Args: collector: runs the submissions; without one, or when it ends too early, this process does.
+    """
     judge = grader(book.unit.name)
     with one_connection():
         book.announce()
     for submission in submissions:
         book.stage(submission)
-    prepared = {submission.student: judge.prepare(parse(submission.data)) for submission in submissions}
     by_name = {submission.student: submission for submission in submissions}
+    prepared: dict[str, Prepared] = {}
     lines: dict[str, Line] = {}
-    with _quick_turns(), one_connection(), contextlib.closing(_collect(judge, prepared, jobs, isolation, resume)) as collected:
-        for student, problem in _progress(collected, "grading", total=len(submissions)):
-            lines[student] = _line(book, judge, by_name[student], prepared[student], isolation, resume, problem)
+    with contextlib.closing(_collect(judge, submissions, prepared, jobs, isolation, resume, collector)) as collected:
+        with _quick_turns(), one_connection():
+            for student, problem in _progress(collected, "grading", total=len(submissions)):
+                lines[student] = _line(book, judge, by_name[student], prepared[student], isolation, resume, problem)
     return [lines[submission.student] for submission in submissions]
 
 
@@ -106,21 +123,43 @@ def _quick_turns() -> Iterator[None]:
 
 
 def _collect(
-    judge: Grader, prepared: dict[str, Prepared], jobs: int, isolation: str, resume: bool
+    judge: Grader,
+    submissions: list[Submission],
+    prepared: dict[str, Prepared],
+    jobs: int,
+    isolation: str,
+    resume: bool,
+    collector: Collector | None,
 ) -> Generator[tuple[str, str | None], None, None]:
     """Run what has to be run, and hand on each as it is done; the same notebook from two students runs once.
 
     An unchanged submission that ran to its end does not run again. resume: nor does one that did not.
 
-    Yields: student, and why there is no evidence, or None.
+    Args: prepared: filled with what each student's submission gives to run. Yields: student, and why there is no evidence, or None.
     """
     owners: dict[str, list[str]] = {}
-    for student, item in prepared.items():
-        owners.setdefault(item.digest, []).append(student)
+    waiting: dict[str, Prepared] = {}
+
+    def different() -> Iterator[Prepared]:
+        for submission in submissions:
+            item = prepared[submission.student] = judge.prepare(parse(submission.data))
+            owners.setdefault(item.digest, []).append(submission.student)
+            if len(owners[item.digest]) == 1:
+                waiting[item.digest] = item
+                yield item
+
+    items = different()
+    if collector is not None:
+        with contextlib.suppress(Ended):
+            for digest, problem in collector.collect(judge.store, items, jobs, isolation, retry=not resume):
+                del waiting[digest]
+                for student in owners[digest]:
+                    yield student, problem
+    for _ in items:
+        pass  # prepares the others
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         running = {
-            pool.submit(judge.evidence, prepared[students[0]], isolation, retry=not resume): students
-            for students in owners.values()
+            pool.submit(judge.store.evidence, item, isolation, retry=not resume): digest for digest, item in waiting.items()
         }
         try:
             for done in as_completed(running):
@@ -129,7 +168,7 @@ def _collect(
                     done.result()
                 except CourseError as error:
                     problem = error.problem
-                for student in running[done]:
+                for student in owners[running[done]]:
                     yield student, problem
         except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -150,7 +189,7 @@ def _line(
         return Line(
             student, "not graded", 0.0, book.unit.points, 0, len(judge.keys), note=submission.note, problem=failed
         )
-    evidence = judge.evidence(prepared, isolation)
+    evidence = judge.store.evidence(prepared, isolation)
     verdicts = judge.judge(evidence)
     if resume and book.recorded_evidence(student) == prepared.digest and book.explained(student):
         score, most = book.score(student)

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
-from torch import Tensor
 
 from coursekit.build import notebook
 from coursekit.build.compile import Compiler, secret_seed
 from coursekit.build.source import UnitSource, read
-from coursekit.checks import wire
 from coursekit.checks.diagnose import Finding
 from coursekit.checks.judge import judge
 from coursekit.checks.key import ExerciseKey
-from coursekit.checks.snapshot import Observed, encode, live
+from coursekit.checks.snapshot import live
 from coursekit.checks.verdict import State, Verdict
 from coursekit.course import catalog
 from coursekit.course.paths import Course, course
 from coursekit.errors import CourseError
-from coursekit.grading import evidence as store
-from coursekit.grading.collect import Probe, collect, versions
+from coursekit.grading.collect import Probe
 from coursekit.grading.compose import belongs, compose
 from coursekit.grading.demonstrations import demonstrations, skippable
 from coursekit.grading.evidence import Evidence
 from coursekit.grading.intake import Sheet
 from coursekit.grading.limits import Limits
 from coursekit.grading.policy import mentions
+from coursekit.grading.store import Prepared, Store
 
 
 def grading_seed(where: Course) -> str:
@@ -58,19 +54,6 @@ def grading_seed(where: Course) -> str:
         ) from None
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What a submission gives to run. outcome: why there is nothing, or None. digest: of all that decides the evidence.
-
-    skip: places of sources that need not run.
-    """
-
-    sources: tuple[str, ...]
-    outcome: str | None
-    digest: str
-    skip: frozenset[int]
-
-
 class Grader:
     """Prepares, collects and judges the submissions of one unit."""
 
@@ -85,12 +68,8 @@ class Grader:
             Probe(name, exercise.probe, exercise.probe_name, [case.inputs for case in self.keys[name].cases])
             for name, exercise in self.source.exercises.items()
         ]
-        self.inputs = {probe.exercise: _digest([probe.source, probe.cases]) for probe in self.probes}
-        self._order = {probe.exercise: _secret_order(probe.cases) for probe in self.probes}
-        self._shuffled = [
-            replace(probe, cases=[probe.cases[n] for n in self._order[probe.exercise]]) for probe in self.probes
-        ]
-        self._last: tuple[tuple[Path, int], Evidence, dict[str, Verdict]] | None = None
+        self.store = Store(where.autograder / "evidence" / unit.name, unit.name, self.probes, limits)
+        self._judged: tuple[Evidence, dict[str, Verdict]] | None = None
         self._basis = hashlib.sha256(
             json.dumps([unit.name, seed, [[p.exercise, p.source, p.name, len(p.cases)] for p in self.probes]]).encode()
         )
@@ -128,60 +107,11 @@ class Grader:
         }
         return {name: names for name, names in found.items() if names}
 
-    def evidence_path(self, digest: str) -> Path:
-        return self.where.autograder / "evidence" / self.unit.name / f"{digest}.evidence"
-
-    def evidence(self, prepared: Prepared, isolation: str, reuse: bool = True, retry: bool = False) -> Evidence:
-        """Find the evidence of this very submission, or collect it in the sandbox and keep it.
-
-        Args: reuse: False collects in any case. retry: collects again what did not run to its end, or ran with other versions.
-        """
-        path = self.evidence_path(prepared.digest)
-        if reuse and path.is_file():
-            with contextlib.suppress(CourseError):  # damaged: it is collected again
-                kept = self._load(path)
-                sound = kept.outcome == "graded" and kept.environment == versions()
-                if _serves(kept.isolation, isolation) and kept.inputs == self.inputs and (sound or not retry):
-                    return kept
-        if prepared.outcome is not None:
-            outcome, _, where = prepared.outcome.partition(": ")
-            return Evidence(prepared.digest, self.unit.name, outcome, where, [], {}, isolation, 0.0, {})
-        found = collect(
-            list(prepared.sources),
-            self._shuffled,
-            submission=prepared.digest,
-            unit=self.unit.name,
-            isolation=isolation,
-            limits=self.limits,
-            skip=prepared.skip,
-        )
-        found = replace(
-            found,
-            inputs=self.inputs,
-            observed={name: self._in_order(name, seen) for name, seen in found.observed.items()},
-        )
-        store.save(found, path)
-        return found
-
-    def _in_order(self, name: str, seen: list[Observed]) -> list[Observed]:
-        """Observations in the key's order. Cases run in a secret one: who counts calls must not know which is to be refused."""
-        back = dict(zip(self._order[name], seen, strict=True))
-        return [back[number] for number in range(len(seen))]
-
-    def _load(self, path: Path) -> Evidence:
-        """Read a file of evidence; the last one that was judged is still at hand, for nbgrader asks for it once more."""
-        written = path.stat().st_mtime_ns
-        if self._last is not None and (path, written) == self._last[0]:
-            return self._last[1]
-        return store.load(path)
-
     def judge(self, evidence: Evidence) -> dict[str, Verdict]:
         """Judge every exercise of the unit from evidence alone."""
-        if self._last is None or self._last[1] is not evidence:
-            path = self.evidence_path(evidence.submission)
-            written = path.stat().st_mtime_ns if path.is_file() else 0
-            self._last = (path, written), evidence, {name: self._judge(key, evidence) for name, key in self.keys.items()}
-        return self._last[2]
+        if self._judged is None or self._judged[0] is not evidence:
+            self._judged = evidence, {name: self._judge(key, evidence) for name, key in self.keys.items()}
+        return self._judged[1]
 
     def _judge(self, key: ExerciseKey, evidence: Evidence) -> Verdict:
         if key.id not in evidence.observed:
@@ -205,21 +135,6 @@ class Grader:
             if said
             else verdict
         )
-
-
-def _secret_order(cases: list[dict[str, Any]]) -> list[int]:
-    """An order that only the secret inputs decide, and that is the same in each run."""
-    return sorted(range(len(cases)), key=lambda number: _digest([cases[number]]))
-
-
-def _serves(had: str, wanted: str) -> bool:
-    """Whether evidence collected in one way counts where another is asked for: a warm run may have fallen back to a cold one."""
-    return had == wanted or (wanted, had) == ("bubblewrap", "bubblewrap-cold")
-
-
-def _digest(asked: list[Any]) -> str:
-    tensors: dict[str, Tensor] = {}
-    return hashlib.sha256(wire.pack({"asked": encode(asked, tensors)}, tensors)).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)

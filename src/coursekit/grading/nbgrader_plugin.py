@@ -64,7 +64,7 @@ class Execute(NbGraderPreprocessor):  # type: ignore[misc]
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         course_grader = grader(resources["nbgrader"]["assignment"])
         prepared = course_grader.prepared(nb, nb.metadata.get("coursekit", {}).get("outcome"))
-        evidence = course_grader.evidence(prepared, self.isolation)
+        evidence = course_grader.store.evidence(prepared, self.isolation)
         fill(nb, evidence, course_grader.judge(evidence))
         return nb, resources
 

@@ -185,7 +185,8 @@ def _plainly(error: Exception) -> str:
 
 def _reason(result: dict[str, Any]) -> str:
     """The exception that a converter's log ends with; its own error only points there."""
-    lines = f"{result.get('error', '')}\n{result.get('log', '')}".splitlines()
+    text = re.sub(r"\(raised as a result of Query-invoked autoflush;[^)]*\)\s*", "", f"{result.get('error', '')}\n{result.get('log', '')}")
+    lines = text.splitlines()
     raised = [
         line.strip() for line in lines if re.match(r"\s*[\w.]*(Error|Exception)\b", line) and "Please see" not in line
     ]

@@ -89,7 +89,7 @@ def rejudge(book: Gradebook, unit: Grader) -> tuple[list[Change], dict[str, list
                 row = rows.get((student, name))
                 if row is None:
                     continue
-                if kept.observed and kept.inputs.get(name) != unit.inputs[name]:
+                if kept.observed and kept.inputs.get(name) != unit.store.inputs[name]:
                     stale.setdefault(name, []).append(student)
                     continue
                 new = round(verdict.credit * unit.unit.exercise(name).points, 2)

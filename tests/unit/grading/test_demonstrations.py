@@ -75,13 +75,26 @@ def test_what_a_demonstration_made_itself_it_may_change(harmless: str) -> None:
     assert left_out(SETUP, harmless, ANSWER, shown=(harmless,)) == [1]
 
 
-def test_setup_answers_and_checks_are_no_demonstrations() -> None:
+def test_setup_and_answers_are_no_demonstrations() -> None:
     release = grader("u01").release
     shown = demonstrations(release)
     assert shown
     for cell in release.cells:
-        if "nbgrader" in cell.metadata or {"setup", "parameters"} & set(cell.metadata.get("tags", ())):
+        if cell.metadata.get("nbgrader", {}).get("solution") or {"setup", "parameters"} & set(cell.metadata.get("tags", ())):
             assert cell.source not in shown
+
+
+def test_checks_are_left_out_unless_somebody_reads_what_they_define() -> None:
+    judge = grader("u01")
+    maker = ClassMaker(course(), judge.unit)
+    checks = {cell.source for cell in judge.release.cells if cell.metadata.get("nbgrader", {}).get("grade")}
+    plain = maker.filled(maker.right)
+    prepared = judge.prepare(parse(json.dumps(plain).encode()))
+    left = {prepared.sources[place] for place in prepared.skip}
+    assert len(checks) == len(judge.keys) and checks <= left
+    own = {"cell_type": "code", "id": "own", "metadata": {}, "source": "print(observe)", "outputs": [], "execution_count": None}
+    prepared = judge.prepare(parse(json.dumps({**plain, "cells": [*plain["cells"], own]}).encode()))
+    assert not checks & {prepared.sources[place] for place in prepared.skip}
 
 
 def bare(evidence: Evidence) -> bytes:

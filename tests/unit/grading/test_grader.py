@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -18,7 +17,6 @@ from coursekit.checks.verdict import State, Verdict
 from coursekit.course.catalog import Catalog, load
 from coursekit.course.paths import Course, course
 from coursekit.errors import CourseError
-from coursekit.grading import grader as module
 from coursekit.grading.demo import ClassMaker
 from coursekit.grading.evidence import CellRun, Evidence
 from coursekit.grading.grader import Grader, grader, grading_seed, limits
@@ -64,7 +62,7 @@ def test_each_wrong_answer_is_named_on_secret_inputs_too(u01: Grader) -> None:
 def test_what_was_not_run_earns_nothing_and_says_why(u01: Grader) -> None:
     prepared = u01.prepare(parse(b""))
     assert prepared.outcome == "empty: the file has no content"
-    evidence = u01.evidence(prepared, "none")
+    evidence = u01.store.evidence(prepared, "none")
     verdict = next(iter(u01.judge(evidence).values()))
     assert (evidence.outcome, verdict.state, verdict.credit) == ("empty", State.NOT_STARTED, 0.0)
     assert (
@@ -90,96 +88,11 @@ def test_the_digest_follows_the_code_and_nothing_else(u01: Grader, maker: ClassM
     assert digest(blank) != digest(again)
 
 
-def test_evidence_is_kept_and_reused(
-    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-
-    def fake(sources: list[str], probes: object, *, submission: str, isolation: str, **rest: object) -> Evidence:
-        calls.append(submission)
-        return Evidence(submission, u01.unit.name, "graded", "", [CellRun("ok")], {}, isolation, 0.1, {})
-
-    monkeypatch.setattr(module, "collect", fake)
-    monkeypatch.setattr(u01, "where", Course(tmp_path))
-    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
-    first = u01.evidence(prepared, "none")
-    assert u01.evidence(prepared, "none") == first
-    assert len(calls) == 1
-    u01.evidence(prepared, "bubblewrap")  # evidence collected without a sandbox is no evidence for a run with one
-    u01.evidence(prepared, "bubblewrap", reuse=False)
-    assert len(calls) == 3
-
-
-@pytest.mark.parametrize(
-    ("outcome", "versions", "runs_again"),
-    [("graded", None, False), ("timed out", None, True), ("crashed", None, True), ("graded", {"torch": "1.0"}, True)],
-)
-def test_what_did_not_run_to_its_end_or_ran_elsewhere_gets_another_try(
-    u01: Grader,
-    maker: ClassMaker,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    outcome: str,
-    versions: dict[str, str] | None,
-    runs_again: bool,
-) -> None:
-    calls = []
-
-    def fake(sources: list[str], probes: object, *, submission: str, isolation: str, **rest: object) -> Evidence:
-        calls.append(submission)
-        used = versions or module.versions()
-        return Evidence(submission, u01.unit.name, outcome, "", [CellRun("ok")], {}, isolation, 0.1, used)
-
-    monkeypatch.setattr(module, "collect", fake)
-    monkeypatch.setattr(u01, "where", Course(tmp_path))
-    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
-    u01.evidence(prepared, "none", retry=True)
-    u01.evidence(prepared, "none")
-    assert len(calls) == 1
-    u01.evidence(prepared, "none", retry=True)
-    assert len(calls) == (2 if runs_again else 1)
-
-
-def test_the_courses_demonstrations_are_not_run(
-    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, object] = {}
-    monkeypatch.setattr(module, "collect", lambda *a, **k: asked.update(k) or expected(u01))
-    monkeypatch.setattr(u01, "where", Course(tmp_path))
+def test_the_courses_demonstrations_are_not_run(u01: Grader, maker: ClassMaker) -> None:
     prepared = u01.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
-    u01.evidence(prepared, "none")
-    left_out = [prepared.sources[place] for place in asked["skip"]]  # type: ignore[attr-defined]
+    left_out = [prepared.sources[place] for place in prepared.skip]
     assert any("step_through(" in source for source in left_out)
-    assert not any("def two_layer_backward" in source or "@check" in source for source in left_out)
-
-
-def test_evidence_on_other_inputs_is_not_reused(
-    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A key's generator may change while probe and seed stay."""
-    calls = []
-    monkeypatch.setattr(
-        module, "collect", lambda *a, **k: calls.append(1) or Evidence("d", "u", "graded", "", [], {}, "none", 0.1, {})
-    )
-    monkeypatch.setattr(u01, "where", Course(tmp_path))
-    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
-    u01.evidence(prepared, "none")
-    monkeypatch.setattr(u01, "inputs", {**u01.inputs, "u01-sse-grad": "other"})
-    u01.evidence(prepared, "none")
-    assert len(calls) == 2
-
-
-def test_damaged_evidence_is_collected_again(
-    u01: Grader, maker: ClassMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(u01, "where", Course(tmp_path))
-    prepared = u01.prepare(parse(json.dumps(maker.blank()).encode()))
-    path = u01.evidence_path(prepared.digest)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"cut sho")
-    fresh = Evidence(prepared.digest, u01.unit.name, "graded", "", [], {}, "none", 0.1, {})
-    monkeypatch.setattr(module, "collect", lambda *a, **k: fresh)
-    assert u01.evidence(prepared, "none") == replace(fresh, inputs=u01.inputs)
+    assert not any("def two_layer_backward" in source for source in left_out)
 
 
 def test_no_secret_is_in_what_the_sandbox_gets(u01: Grader) -> None:
@@ -187,6 +100,7 @@ def test_no_secret_is_in_what_the_sandbox_gets(u01: Grader) -> None:
         assert all(set(case) == set(u01.keys[probe.exercise].cases[0].inputs) for case in probe.cases)
         assert "BEGIN SOLUTION" not in probe.source
         assert not any(isinstance(value, Observed) for case in probe.cases for value in case.values())
+    assert set(vars(u01.store)) == {"folder", "unit", "limits", "inputs", "_order", "_shuffled", "_last"}
 
 
 def test_another_seed_gives_other_inputs(u01: Grader) -> None:

@@ -1,0 +1,156 @@
+"""Runs submissions in a process of its own: recording a class and talking to its runners would wait for each other at Python's lock.
+
+The grading process starts it before all else. It starts the zygote, tries the sandbox, says what holds, and then runs what it is
+given until its connection closes. Evidence passes between the two as files, as it does from one grading run to the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from coursekit.errors import CourseError
+
+if TYPE_CHECKING:
+    from coursekit.grading.store import Prepared, Store
+
+BOOT = "import sys; from coursekit.grading.collector import main; main(int(sys.argv[1]))"
+
+
+class Ended(Exception):
+    """The collector is gone; what it had not finished is still to be run."""
+
+
+class Collector:
+    """The process, seen from the one that grades."""
+
+    def __init__(self) -> None:
+        """Start it, and do not wait."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", BOOT, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        self._connection = Connection(ours.detach())
+
+    def usable(self) -> tuple[str, str]:
+        """Wait until it has tried warm runners. Returns and raises what isolation.usable does. Raises: Ended."""
+        kind, *said = self._receive()
+        if kind == "refused":
+            raise CourseError(*said)
+        return str(said[0]), str(said[1])
+
+    def collect(
+        self, store: Store, items: Iterable[Prepared], jobs: int, isolation: str, retry: bool
+    ) -> Iterator[tuple[str, str | None]]:
+        """Run submissions side by side. Yields: digest, and why there is no evidence, or None. Raises: Ended."""
+        waiting = 0
+        self._send((store, jobs, isolation, retry))
+        for item in items:
+            self._send(item)
+            waiting += 1
+        for _ in range(waiting):
+            kind, *said = self._receive()
+            if kind == "broken":
+                raise RuntimeError(f"the process that collects met an error of ours:\n{said[0]}")
+            yield said[0], said[1]
+
+    def close(self) -> None:
+        """End it, and with it whatever still runs."""
+        self._connection.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _send(self, message: Any) -> None:
+        with _ended():
+            self._connection.send_bytes(pickle.dumps(message))
+
+    def _receive(self) -> Any:
+        with _ended():
+            return pickle.loads(self._connection.recv_bytes())
+
+
+@contextlib.contextmanager
+def _ended() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError):
+        raise Ended from None
+
+
+_started: Collector | None = None
+
+
+def start() -> None:
+    """Begin to start this process's collector, beside its own imports. Without one, on Windows, grading says itself why it cannot."""
+    global _started
+    if os.name == "posix":
+        _started = Collector()
+
+
+def take() -> Collector | None:
+    """The collector that was started, for one class; None if there is none."""
+    global _started
+    taken, _started = _started, None
+    return taken
+
+
+# ---- in the process itself
+
+
+def main(number: int) -> None:
+    """Try the sandbox, then collect. Args: number: of the connection. Its end is the end of this process and of all runners."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that grades decides
+    connection = Connection(number)
+    from coursekit.grading import zygote_client
+
+    zygote_client.warm_up()  # while this process imports what it needs
+    try:
+        with contextlib.suppress(EOFError, OSError):
+            _serve(connection)
+    finally:
+        zygote_client.close()
+        os._exit(0)  # threads may still wait for a runner that has just ended
+
+
+def _serve(connection: Connection) -> None:
+    from coursekit.grading.isolation import usable
+
+    lock = threading.Lock()
+
+    def send(*message: Any) -> None:
+        with lock, contextlib.suppress(OSError):
+            connection.send_bytes(pickle.dumps(message))
+
+    try:
+        send("usable", *usable("bubblewrap"))
+    except CourseError as error:
+        send("refused", error.problem, error.remedy)
+    store, jobs, isolation, retry = pickle.loads(connection.recv_bytes())
+
+    def work(item: Prepared) -> None:
+        try:
+            store.evidence(item, isolation, retry=retry)
+            send("done", item.digest, None)
+        except CourseError as error:
+            send("done", item.digest, error.problem)
+        except BaseException:
+            send("broken", traceback.format_exc())
+
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    while True:
+        pool.submit(work, pickle.loads(connection.recv_bytes()))
