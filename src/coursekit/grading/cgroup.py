@@ -100,11 +100,23 @@ class Group:
     def close(self) -> None:
         """Remove the group, once its processes are gone."""
         folder, self._folder = self._folder, None
-        for _ in range(50 if folder is not None else 0):
-            try:
-                os.rmdir(str(folder))
-                return
-            except FileNotFoundError:
-                return
-            except OSError:
-                time.sleep(0.01)  # the last process is still on its way out
+        if folder is not None:
+            _remove(folder)
+
+
+def sweep() -> None:
+    """Remove the groups that this process made: for one that ends while runners are under way, once they are killed."""
+    where = place()
+    for folder in [] if where is None else where.folder.glob(f"coursekit-{os.getpid()}-*"):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(50):
+        try:
+            os.rmdir(str(folder))
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.01)  # the last process is still on its way out

@@ -116,7 +116,7 @@ def main(number: int) -> None:
     """Try the sandbox, then collect. Args: number: of the connection. Its end is the end of this process and of all runners."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that grades decides
     connection = Connection(number)
-    from coursekit.grading import zygote_client
+    from coursekit.grading import cgroup, zygote_client
 
     zygote_client.warm_up()  # while this process imports what it needs
     try:
@@ -124,6 +124,8 @@ def main(number: int) -> None:
             _serve(connection)
     finally:
         zygote_client.close()
+        with contextlib.suppress(Exception):
+            cgroup.sweep()
         os._exit(0)  # threads may still wait for a runner that has just ended
 
 

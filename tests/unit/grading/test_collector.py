@@ -15,8 +15,8 @@ import pytest
 
 from coursekit.checks.snapshot import Observed
 from coursekit.errors import CourseError
+from coursekit.grading import cgroup, evidence, isolation
 from coursekit.grading import collector as module
-from coursekit.grading import evidence, isolation
 from coursekit.grading.collect import Probe
 from coursekit.grading.collector import Collector, Ended
 from coursekit.grading.limits import Limits
@@ -59,6 +59,12 @@ def below(pid: int) -> list[int]:
     for one in found:
         found += [int(child) for task in Path(f"/proc/{one}/task").iterdir() for child in (task / "children").read_text().split()]
     return found[1:]
+
+
+def groups(pid: int) -> list[Path]:
+    """The control groups that a process has made."""
+    where = cgroup.place()
+    return [] if where is None else list(where.folder.glob(f"coursekit-{pid}-*"))
 
 
 def test_it_says_what_holds_and_collects_side_by_side(collector: Collector, store: Store) -> None:
@@ -109,10 +115,15 @@ def test_closing_ends_what_still_runs(store: Store) -> None:
     made.usable()
     told = made.collect(store, [GOOD[0], SLOW], 1, "bubblewrap", False)
     next(told)
+    until = time.monotonic() + 20
+    while cgroup.place() is not None and not groups(made.process.pid) and time.monotonic() < until:
+        time.sleep(0.01)
     runners = below(made.process.pid)
+    assert groups(made.process.pid) or cgroup.place() is None
     made.close()
     assert made.process.returncode == 0
     assert all(map(gone, runners))
+    assert not groups(made.process.pid)
 
 
 def test_it_ends_with_the_process_that_started_it() -> None:
