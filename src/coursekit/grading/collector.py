@@ -7,8 +7,8 @@ given until its connection closes. Evidence passes between the two as files, as 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -56,9 +56,10 @@ class Collector:
     ) -> Iterator[tuple[str, str | None]]:
         """Run submissions side by side. Yields: digest, and why there is no evidence, or None. Raises: Ended."""
         waiting = 0
-        self._send((store, jobs, isolation, retry))
+        self._send(json.dumps([jobs, isolation, retry]).encode())
+        self._send(store.pack())
         for item in items:
-            self._send(item)
+            self._send(json.dumps([item.sources, item.outcome, item.digest, list(item.skip)]).encode())
             waiting += 1
         for _ in range(waiting):
             kind, *said = self._receive()
@@ -67,21 +68,18 @@ class Collector:
             yield said[0], said[1]
 
     def close(self) -> None:
-        """End it, and with it whatever still runs."""
+        """End it, and with it whatever still runs. What is only starting is not waited for: it ends when it has started."""
         self._connection.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
 
-    def _send(self, message: Any) -> None:
+    def _send(self, data: bytes) -> None:
         with _ended():
-            self._connection.send_bytes(pickle.dumps(message))
+            self._connection.send_bytes(data)
 
     def _receive(self) -> Any:
         with _ended():
-            return pickle.loads(self._connection.recv_bytes())
+            return json.loads(self._connection.recv_bytes())
 
 
 @contextlib.contextmanager
@@ -136,16 +134,21 @@ def _serve(connection: Connection) -> None:
 
     def send(*message: Any) -> None:
         with lock, contextlib.suppress(OSError):
-            connection.send_bytes(pickle.dumps(message))
+            connection.send_bytes(json.dumps(message).encode())
 
     try:
         send("usable", *usable("bubblewrap"))
     except CourseError as error:
         send("refused", error.problem, error.remedy)
-    store, jobs, isolation, retry = pickle.loads(connection.recv_bytes())
+    from coursekit.grading.store import Prepared, Store
 
-    def work(item: Prepared) -> None:
+    jobs, isolation, retry = json.loads(connection.recv_bytes())
+    store = Store.unpack(connection.recv_bytes())
+
+    def work(data: bytes) -> None:
         try:
+            sources, outcome, digest, skip = json.loads(data)
+            item = Prepared(tuple(sources), outcome, digest, frozenset(skip))
             store.evidence(item, isolation, retry=retry)
             send("done", item.digest, None)
         except CourseError as error:
@@ -155,4 +158,4 @@ def _serve(connection: Connection) -> None:
 
     pool = ThreadPoolExecutor(max_workers=jobs)
     while True:
-        pool.submit(work, pickle.loads(connection.recv_bytes()))
+        pool.submit(work, connection.recv_bytes())

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from coursekit.checks import wire
-from coursekit.checks.snapshot import Observed, encode
+from coursekit.checks.snapshot import Observed, decode, encode
 from coursekit.errors import CourseError
 from coursekit.grading import evidence as files
 from coursekit.grading.collect import Probe, collect, versions
 from coursekit.grading.evidence import Evidence
 from coursekit.grading.limits import Limits
+
+MAX_BYTES = 1 << 30  # of a unit's inputs
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,28 @@ class Store:
     """Args: folder: of the unit's evidence. probes: of its exercises, with the inputs of each case in the key's order."""
 
     def __init__(self, folder: Path, unit: str, probes: list[Probe], limits: Limits) -> None:
-        self.folder, self.unit, self.limits = folder, unit, limits
+        self.folder, self.unit, self.probes, self.limits = folder, unit, probes, limits
         self.inputs = {probe.exercise: digest([probe.source, probe.cases]) for probe in probes}
         self._order = {probe.exercise: _secret_order(probe.cases) for probe in probes}
         self._shuffled = [replace(probe, cases=[probe.cases[n] for n in self._order[probe.exercise]]) for probe in probes]
         self._last: tuple[tuple[Path, int], Evidence] | None = None
+
+    def pack(self) -> bytes:
+        """Write all of it as one frame."""
+        tensors: dict[str, Tensor] = {}
+        probes = [[one.exercise, one.source, one.name, [encode(case, tensors) for case in one.cases]] for one in self.probes]
+        form = {"folder": str(self.folder), "unit": self.unit, "limits": asdict(self.limits), "probes": probes}
+        return wire.pack(form, tensors, MAX_BYTES, MAX_BYTES)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Store:
+        """Read what `pack` wrote."""
+        form, tensors = wire.unpack(data, MAX_BYTES, MAX_BYTES)
+        probes = [
+            Probe(exercise, source, name, [_case(case, tensors) for case in cases])
+            for exercise, source, name, cases in form["probes"]
+        ]
+        return cls(Path(form["folder"]), form["unit"], probes, Limits(**form["limits"]))
 
     def path(self, prepared: Prepared) -> Path:
         return self.folder / f"{prepared.digest}.evidence"
@@ -91,6 +110,13 @@ class Store:
         """Observations in the key's order. Cases run in a secret one: who counts calls must not know which is to be refused."""
         back = dict(zip(self._order[name], seen, strict=True))
         return [back[number] for number in range(len(seen))]
+
+
+def _case(form: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    case = decode(form, tensors)
+    if not isinstance(case, dict):
+        raise ValueError("a case is not a set of inputs")
+    return case
 
 
 def _secret_order(cases: list[dict[str, Any]]) -> list[int]:

@@ -100,7 +100,7 @@ def test_no_secret_is_in_what_the_sandbox_gets(u01: Grader) -> None:
         assert all(set(case) == set(u01.keys[probe.exercise].cases[0].inputs) for case in probe.cases)
         assert "BEGIN SOLUTION" not in probe.source
         assert not any(isinstance(value, Observed) for case in probe.cases for value in case.values())
-    assert set(vars(u01.store)) == {"folder", "unit", "limits", "inputs", "_order", "_shuffled", "_last"}
+    assert set(vars(u01.store)) == {"folder", "unit", "probes", "limits", "inputs", "_order", "_shuffled", "_last"}
 
 
 def test_another_seed_gives_other_inputs(u01: Grader) -> None:

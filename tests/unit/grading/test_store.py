@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from coursekit.course import catalog
+from coursekit.course.paths import course
 from coursekit.grading import store as module
 from coursekit.grading.collect import Probe
 from coursekit.grading.evidence import CellRun, Evidence
+from coursekit.grading.grader import grader
 from coursekit.grading.limits import Limits
 from coursekit.grading.store import Prepared, Store
 
@@ -111,3 +116,20 @@ def test_a_file_that_changed_since_it_was_read_is_read_again(store: Store, colle
     store.path(PREPARED).write_bytes(b"cut short")
     assert store.evidence(PREPARED, "none") == first
     assert len(asked) == 2
+
+
+def test_another_process_gets_the_same_store(tmp_path: Path) -> None:
+    inputs = {"x": torch.arange(3.0), "shape": [2, 3], "nothing": None, "far": math.inf, "name": "ä"}
+    store = Store(tmp_path, "u00", [Probe("u00-f", "def observe(**x): ...", "observe", [inputs, {"x": torch.ones(1)}])], Limits(cell_seconds=7))
+    again = Store.unpack(store.pack())
+    assert (again.folder, again.unit, again.limits, again.inputs) == (tmp_path, "u00", store.limits, store.inputs)
+    assert [probe.frames for probe in again.probes] == [probe.frames for probe in store.probes]
+    assert again._order == store._order
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a wrong answer of u06 leaves a file open
+@pytest.mark.parametrize("unit", [unit.name for unit in catalog.load(course().catalog).units])
+def test_each_units_inputs_reach_another_process_unchanged(unit: str) -> None:
+    store = grader(unit).store
+    assert Store.unpack(store.pack()).inputs == store.inputs
