@@ -7,13 +7,21 @@ import re
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from coursekit.checks.snapshot import Failure, Observed, live, picture
 
-_OWN = str(Path(__file__).parent)
+
+def _temporary() -> str:
+    """Where temporary folders are made. Asked once and early: on a full disk Python finds no place for them, and raises."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "/tmp"
+
+
+_IN_TEMPORARY = re.compile(rf"({re.escape(_temporary())}[/\\])[^/\\'\"\s]+(?=[/\\])")
 
 
 def failure_of(error: BaseException, probe: str = "observe") -> Failure:
@@ -36,7 +44,7 @@ def _text(error: BaseException) -> str:
     except Exception as another:  # a student's own exception may have a broken __str__
         return f"<its text cannot be made: {type(another).__name__}>"
     # A temporary folder has a new name in each run, and two runs are to give the same verdict.
-    return re.sub(rf"({re.escape(tempfile.gettempdir())}[/\\])[^/\\'\"\s]+(?=[/\\])", r"\1…", said)
+    return _IN_TEMPORARY.sub(r"\1…", said)
 
 
 def _is_notebook(filename: str) -> bool:

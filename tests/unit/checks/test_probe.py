@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from coursekit.checks.probe import run_probe
+from coursekit.checks import probe
+from coursekit.checks.probe import failure_of, run_probe
 from coursekit.checks.snapshot import Seen
 
 
@@ -103,3 +104,12 @@ def test_the_name_of_a_temporary_folder_is_not_in_the_message() -> None:
     failure = run_probe(observe, {}).failure
     assert failure is not None
     assert failure.message == f"[Errno 2] No such file or directory: '{tempfile.gettempdir()}/…/letters/A.png'"
+
+
+def test_a_failure_is_described_on_a_full_disk_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", full)
+    assert failure_of(ValueError("a shape")).message == "a shape"
+    assert probe._temporary() == "/tmp"
