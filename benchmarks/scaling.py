@@ -51,7 +51,10 @@ def ceiling() -> float:
 
 
 def grade(where: Path, students: int, cores: set[int]) -> Measured:
-    shutil.rmtree(where / "autograder" / "evidence", ignore_errors=True)
+    """Grade a class for the first time: nothing is there to be used again, and nothing to be replaced."""
+    for made in ("evidence", "autograded", "feedback"):
+        shutil.rmtree(where / "autograder" / made, ignore_errors=True)
+    (where / "autograder" / "gradebook.db").unlink(missing_ok=True)
     command = [sys.executable, "-c", CORES.format(cores=cores) + RUN, "grade", UNIT, "--jobs", str(len(cores))]
     return timed(f"{students} submissions, {len(cores)} core(s)", command, where, students)
 

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 HEADER = struct.Struct("<II")
@@ -46,13 +47,25 @@ def pack(
 
 
 def blob(tensors: dict[str, Tensor]) -> bytes:
-    """Write the tensors of a frame. Raises: WireError: if a dtype has no form in safetensors."""
-    from safetensors.torch import save
+    """Write the tensors of a frame. Raises: WireError: if a dtype has no form in safetensors, or a tensor has no values here.
 
-    try:  # clones: safetensors refuses tensors that share memory
-        return save({name: value.detach().contiguous().clone() for name, value in tensors.items()}) if tensors else b""
-    except KeyError as error:
-        raise WireError(f"a tensor of {error.args[0]} cannot be sent") from None
+    The bytes are those of safetensors.torch.save, which takes ten times as long: half of it looks for shared memory, and these are copies.
+    """
+    if not tensors:
+        return b""
+    from safetensors import SafetensorError, TensorSpec, serialize
+
+    copies = {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    specs = {}
+    for name, value in copies.items():
+        if value.device.type != "cpu":  # of others, there is no address here to read from
+            raise WireError(f"a tensor on `{value.device}` cannot be sent")
+        try:
+            dtype = str(value.dtype).removeprefix("torch.")
+            specs[name] = TensorSpec(dtype=dtype, shape=value.shape, data_ptr=value.data_ptr(), data_len=value.nbytes)
+        except SafetensorError:
+            raise WireError(f"a tensor of {value.dtype} cannot be sent") from None
+    return bytes(serialize(specs))
 
 
 def frame(message: dict[str, Any], blob: bytes, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> bytes:

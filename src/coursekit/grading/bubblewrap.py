@@ -148,7 +148,7 @@ def _bubblewrap(
         "bwrap",
         "--unshare-all",
         "--unshare-user",
-        *(() if filter_fd is None else ("--disable-userns", "--seccomp", str(filter_fd))),
+        *(() if filter_fd is None else ("--as-pid-1", "--disable-userns", "--seccomp", str(filter_fd))),
         "--die-with-parent",
         "--new-session",
         "--cap-drop",

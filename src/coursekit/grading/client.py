@@ -21,6 +21,7 @@ from coursekit.grading.zygote_client import Lost
 
 STATUSES = ("ok", "error", "timed out")
 MAX_PARTS = 200_000  # of a frame's JSON; a snapshot has at most a tenth of that
+AHEAD = 64 << 10  # bytes read at once: most frames are smaller, and their three parts come together
 SLACK = 64 << 10  # for the exception and the note that follow a flood
 
 
@@ -43,6 +44,7 @@ class Client:
         """Start a runner and wait until it is ready. Raises: CourseError: if it does not get that far."""
         self.limits = limits
         self._deadline = 0.0
+        self._came = bytearray()  # read from the socket and not yet used
         self._socket, theirs = socket.socketpair()
         self._sandbox: isolation.Sandbox | None = None
         self._watchdog = Watchdog(None, limits)
@@ -165,10 +167,8 @@ class Client:
         self._deadline = time.monotonic() + seconds + self.limits.grace_seconds
         try:
             self._socket.setblocking(False)
-            with contextlib.suppress(
-                BlockingIOError
-            ):  # what is here before the question was asked is no answer to it
-                early = self._socket.recv(1)
+            with contextlib.suppress(BlockingIOError):  # what is here before the question was asked is no answer to it
+                early = self._came or self._socket.recv(1)
                 raise self._gone("crashed", "a frame that nobody asked for" if early else "the process ended")
             self._socket.settimeout(seconds + self.limits.grace_seconds)
             self._socket.sendall(frame)
@@ -199,8 +199,7 @@ class Client:
 
     def _receive(self, count: int) -> bytes:
         """Read exactly `count` bytes, in pieces: memory is used for what came, not for what was announced."""
-        data = bytearray()
-        while len(data) < count:
+        while len(self._came) < count:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
@@ -212,11 +211,14 @@ class Client:
                 raise self._gone(kind, "its processes together use more than they may")
             self._socket.settimeout(min(left, max(self._watchdog.due(), 0.01)))
             try:
-                part = self._socket.recv(min(count - len(data), MIB))
+                part = self._socket.recv(min(max(count - len(self._came), AHEAD), MIB))
             except TimeoutError:
                 continue
             if not part:
                 raise ConnectionResetError
-            data += part
+            self._came += part
+        with memoryview(self._came) as came:
+            data = bytes(came[:count])
+        del self._came[:count]
         self._received += count
-        return bytes(data)
+        return data

@@ -7,6 +7,7 @@ given until its connection closes. Evidence passes between the two as files, as 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -25,6 +26,8 @@ from coursekit.errors import CourseError
 if TYPE_CHECKING:
     from coursekit.grading.store import Prepared, Store
 
+RECORDED = b""
+AHEAD = 2  # submissions that are recorded or wait for it; with more, runners would take the processor from what everything then waits for
 BOOT = "import sys; from coursekit.grading.collector import main; main(int(sys.argv[1]))"
 
 
@@ -66,6 +69,7 @@ class Collector:
             if kind == "broken":
                 raise RuntimeError(f"the process that collects met an error of ours:\n{said[0]}")
             yield said[0], said[1]
+            self._send(RECORDED)
 
     def close(self) -> None:
         """End it, and with it whatever still runs. What is only starting is not waited for: it ends when it has started."""
@@ -144,8 +148,11 @@ def _serve(connection: Connection) -> None:
 
     jobs, isolation, retry = json.loads(connection.recv_bytes())
     store = Store.unpack(connection.recv_bytes())
+    gc.freeze()  # what is there now stays
+    room = threading.Semaphore(jobs + AHEAD)
 
     def work(data: bytes) -> None:
+        room.acquire()
         try:
             sources, outcome, digest, skip = json.loads(data)
             item = Prepared(tuple(sources), outcome, digest, frozenset(skip))
@@ -158,4 +165,7 @@ def _serve(connection: Connection) -> None:
 
     pool = ThreadPoolExecutor(max_workers=jobs)
     while True:
-        pool.submit(work, connection.recv_bytes())
+        if data := connection.recv_bytes():
+            pool.submit(work, data)
+        else:
+            room.release()

@@ -75,9 +75,13 @@ def _plain(part: Part, ours: set[str]) -> NotebookNode:
     if part.kind == "code":
         code: dict[str, object] = {"execution_count": None, "outputs": []}
         return NotebookNode(cell_type="code", id="", metadata={}, source=part.text, **code)  # type: ignore[no-untyped-call]
-    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", part.text))])
-    text = part.text if part.text.strip() in ours else f"{fence}text\n{part.text}\n{fence}"
+    text = part.text if part.text.strip() in ours else _fenced(part.text)
     return NotebookNode(cell_type="markdown", id="", metadata={}, source=text)  # type: ignore[no-untyped-call]
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _answer(part: Part, release_cell: NotebookNode) -> NotebookNode:

@@ -1,9 +1,9 @@
 """One connection to nbgrader's gradebook while a class is recorded.
 
 nbgrader opens the gradebook about ten times per submission, looks at its tables each time, asks for each cell's
-grade and comment alone, and waits for the disk after each of forty small writes. Here all of that shares one connection, a
-notebook's grades and comments are read at once and written at once, and what nbgrader does between opening and closing is one
-transaction: as safe against a crash as before, for it closes before it writes the file that says "autograded".
+grade and comment alone, and waits for the disk after each of forty small writes. Here all of that shares one connection, and a
+notebook's grades and comments are read at once and written at once. What nbgrader does for one submission is one transaction,
+which `settle` ends: before the file is written that says "autograded", so that a crash leaves nothing half told.
 """
 
 from __future__ import annotations
@@ -33,32 +33,36 @@ class Shared:
     def __init__(self) -> None:
         self.open: dict[str, Gradebook] = {}
         self.courses: set[tuple[str, str]] = set()  # that are known to be there
+        self._commit: dict[Gradebook, Any] = {}
 
     def __call__(self, db_url: str, course_id: str = "default_course", authenticator: Any = None) -> Gradebook:
         book = self.open.get(db_url)
         if book is None:
             book = self.open[db_url] = Gradebook(db_url, course_id, authenticator)
-            really = book.db.commit
+            self._commit[book] = book.db.commit
             book.db.commit = lambda: None  # SQLAlchemy writes before the next question to the database, or when it is closed
-            kept: dict[Any, Any] = {}  # what was read; when the book is closed, the rows are no longer the database's
+            kept: dict[Any, Any] = {}  # what was read; when the book is closed, the next to open it reads anew
             _at_once(book, "find_grade", kept, Grade, joinedload(Grade.cell), undefer(Grade.max_score))
             _at_once(book, "find_comment", kept, Comment, joinedload(Comment.cell))
 
             def close() -> None:
                 kept.clear()
-                try:
-                    really()
-                except Exception:
-                    book.db.rollback()  # or the connection would refuse whatever comes next
-                    raise
-                finally:
-                    book.db.remove()
+                with _or_nothing(book):
+                    book.db.flush()
+                    book.db.expunge_all()
 
             book.close = close
         elif (db_url, course_id) not in self.courses and book.course_id != course_id:
             book.check_course(course_id=course_id)
         self.courses.add((db_url, course_id))
         return book
+
+    def settle(self) -> None:
+        """Make what was written last, and be done with what was read. Raises: SQLAlchemyError."""
+        for book in self.open.values():
+            with _or_nothing(book):
+                self._commit[book]()
+            book.db.remove()
 
     def end(self) -> None:
         """Really close what is open."""
@@ -67,6 +71,17 @@ class Shared:
                 book.db.remove()
             book.engine.dispose()
         self.open.clear()
+
+
+@contextlib.contextmanager
+def _or_nothing(book: Gradebook) -> Iterator[None]:
+    """Undo the transaction if the database refuses: else the connection would refuse whatever comes next."""
+    try:
+        yield
+    except Exception:
+        book.db.rollback()
+        book.db.remove()
+        raise
 
 
 def _at_once(book: Gradebook, method: str, kept: dict[Any, Any], kind: type[Any], *options: Any) -> None:
@@ -88,18 +103,31 @@ def _at_once(book: Gradebook, method: str, kept: dict[Any, Any], kind: type[Any]
     setattr(book, method, find)
 
 
+_current: Shared | None = None
+
+
+def settle() -> None:
+    """Make what was written since the last time last. Without a shared connection, nbgrader has done so itself. Raises: SQLAlchemyError."""
+    if _current is not None:
+        _current.settle()
+
+
 @contextlib.contextmanager
 def one_connection() -> Iterator[None]:
     """Let nbgrader's parts share one connection. For one thread at a time."""
+    global _current
     shared, before = Shared(), {}
     for name in USERS:
         module = importlib.import_module(name)
         if getattr(module, "Gradebook", None) is Gradebook:
             before[module] = module.Gradebook
             module.Gradebook = shared  # type: ignore[attr-defined]
+    _current = shared
     try:
         yield
+        shared.settle()
     finally:
+        _current = None
         for module, original in before.items():
             module.Gradebook = original  # type: ignore[attr-defined]
         shared.end()

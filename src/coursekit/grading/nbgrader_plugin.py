@@ -19,6 +19,7 @@ from traitlets import Unicode
 from coursekit.checks import render
 from coursekit.checks.verdict import Verdict
 from coursekit.grading.evidence import Evidence
+from coursekit.grading.gradebook import settle
 from coursekit.grading.grader import grader
 from coursekit.grading.intake import parse, read_file
 
@@ -51,6 +52,7 @@ class SubmissionExporter(NotebookExporter):
         made = me._init_resources(resources)
         for step in me._preprocessors:
             nb, made = step(nb, made)
+        settle()  # before the file is there that tells of it
         return json.dumps(nb, ensure_ascii=False, sort_keys=True), made  # without indents, which Python writes a tenth as fast
 
 

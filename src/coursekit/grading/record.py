@@ -22,6 +22,7 @@ from coursekit.build.commands import products, write
 from coursekit.course import catalog
 from coursekit.course.paths import Course
 from coursekit.errors import CourseError
+from coursekit.grading.gradebook import settle
 from coursekit.grading.intake import Submission
 
 MEND = "Make room, give write permission, or close the program that holds the gradebook; then run the same command with --resume."
@@ -68,6 +69,7 @@ class Gradebook:
                     write(product)
             with _inside(self.where.autograder), _quiet():
                 result = self.api.generate_assignment(self.unit.name, force=True)
+            settle()
         except (SQLAlchemyError, OSError) as error:
             raise CourseError(f"The gradebook cannot be written: {_plainly(error)}.", MEND) from None
         if not result["success"]:
@@ -122,6 +124,7 @@ class Gradebook:
                 graded = self.api.autograde(self.unit.name, student, force=True, create=True)
                 told = self.api.generate_feedback(self.unit.name, student, force=True) if graded["success"] else graded
             score, most = self.score(student)
+            settle()
         except (SQLAlchemyError, OSError) as error:
             return Recorded(0.0, self.unit.points, None, _plainly(error))
         page = self._feedback(student)

@@ -1,12 +1,11 @@
 """Inside the sandbox: one fork of the zygote becomes a sandbox of its own, before any student's code is in it.
 
-zygote -> first (process 1 in there: holds nothing, waits) -> runner.
-Each step undoes what the one before could still do; nothing here is undone later.
+The fork is process 1 in there and becomes the runner: its end is the end of all that it started. As process 1 it is not ended by
+signals from inside, its own included. Each step undoes what the one before could still do; nothing here is undone later.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
 import os
@@ -122,45 +121,18 @@ def close_all_but(*kept: int) -> None:
     os.closerange(start, max(start, min(most, 1 << 16)))
 
 
-def silence() -> None:
-    """Point stdin, stdout and stderr nowhere."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nothing, number)
-    os.close(nothing)
-
-
-def wait_for(runner: int) -> int:
-    """In process 1: collect the dead until the runner is among them; what else still lives ends with this process.
-
-    Returns: an exit status.
-    """
-    while True:
-        with contextlib.suppress(InterruptedError):
-            gone, status = os.wait()
-            if gone == runner:
-                return os.waitstatus_to_exitcode(status) & 255
-
-
 def first(
     user: tuple[int, int], connection: int, settings: dict[str, int], scratch: str, program: bytes, run: Callable[[int], None]
 ) -> None:
-    """Process 1 of the new namespace, and the runner in it. Never returns."""
+    """Process 1 of the new namespace becomes the runner. Never returns."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         close_all_but(connection)
         settle(*user)
         furnish(scratch, settings["file_bytes"], settings["shared_bytes"])
         confine(program)
-        dumpable(False)                     # the runner is of the same user, and this process stays as it is
-        runner = os.fork()
-        if runner:
-            os.close(connection)
-            silence()
-            os._exit(wait_for(runner))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setsid()
-        dumpable(True)
         run(connection)
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())

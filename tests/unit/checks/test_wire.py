@@ -36,6 +36,18 @@ def test_every_sendable_dtype_is_sent(dtype: torch.dtype) -> None:
     assert torch.equal(beside["x"], value)
 
 
+def test_what_is_only_marked_as_conjugated_or_negated_is_sent_as_it_reads() -> None:
+    value = torch.tensor([1 + 2j], dtype=torch.complex64).conj()
+    _, beside = wire.unpack(wire.pack({}, {"x": value, "y": value.imag}))
+    assert beside["x"].tolist() == [1 - 2j]
+    assert beside["y"].tolist() == [-2.0]
+
+
+def test_a_tensor_without_values_here_is_refused() -> None:
+    with pytest.raises(wire.WireError, match="a tensor on `meta` cannot be sent"):
+        wire.pack({}, {"x": torch.zeros(2, device="meta")})
+
+
 def test_tensors_that_share_memory_are_sent() -> None:
     whole = torch.arange(6.0)
     _, beside = wire.unpack(wire.pack({}, {"whole": whole, "again": whole, "part": whole[2:4]}))

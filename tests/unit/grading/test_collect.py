@@ -139,20 +139,26 @@ def test_a_loop_that_ignores_interrupts_is_killed_and_the_rest_goes_on(kind: str
 ENDS = {
     "exit": "import os; os._exit(0)",
     "segfault": "import ctypes; ctypes.string_at(0)",
-    "kill": "import os; os.kill(os.getpid(), 9)",
+    "abort": "import os; os.abort()",
 }
 
 
 @sandboxed
 @pytest.mark.parametrize(
     "end",
-    [ENDS["exit"], *(pytest.param(ENDS[name], marks=pytest.mark.slow) for name in ("segfault", "kill"))],
+    [ENDS["exit"], *(pytest.param(ENDS[name], marks=pytest.mark.slow) for name in ("segfault", "abort"))],
 )
 def test_a_cell_that_ends_the_process(kind: str, end: str) -> None:
     evidence = run(kind, [DOUBLE, end, "c = 3"])
     assert statuses(evidence) == ["ok", "crashed", "ok"]
     assert (evidence.outcome, evidence.where) == ("crashed", "cell 2: crashed")
     assert evidence.observed["u00-double"][0].values == {"y": 2.0}
+
+
+@sandboxed
+def test_signals_from_inside_end_nothing(kind: str) -> None:
+    kill = "import os, signal\nfor name in ('SIGKILL', 'SIGTERM', 'SIGHUP'):\n    os.kill(os.getpid(), getattr(signal, name))\n    os.kill(1, 9)"
+    assert statuses(run(kind, [DOUBLE, kill, "c = 3"])) == ["ok"] * 3
 
 
 @sandboxed

@@ -25,7 +25,7 @@ from coursekit.grading.store import Prepared, Store
 HELD, SEEN, REMEDY = isolation.try_bubblewrap()
 pytestmark = pytest.mark.skipif(not HELD, reason=f"no sandbox here: {SEEN} {REMEDY}")
 PROBE = Probe("u00-double", "def observe(x):\n    return {'y': double(x)}", "observe", [{"x": 1.0}, {"x": 2.0}])
-GOOD = [Prepared((f"def double(x): return {n} * x",), None, str(n), frozenset()) for n in range(3)]
+GOOD = [Prepared((f"def double(x): return {n} * x",), None, str(n), frozenset()) for n in range(6)]
 SLOW = Prepared(("import time; time.sleep(60)",), None, "slow", frozenset())
 
 
@@ -71,12 +71,24 @@ def groups(pid: int) -> list[Path]:
 def test_it_says_what_holds_and_collects_side_by_side(collector: Collector, store: Store) -> None:
     assert collector.usable() == isolation.usable("bubblewrap")
     unreadable = Prepared((), "empty: the file has no content", "none", frozenset())
-    told = dict(collector.collect(store, [*GOOD, unreadable], 2, "bubblewrap", False))
+    told = dict(collector.collect(store, [*GOOD[:3], unreadable], 2, "bubblewrap", False))
     assert told == dict.fromkeys(["0", "1", "2", "none"])
-    for item in GOOD:
+    for item in GOOD[:3]:
         kept = evidence.load(store.path(item))
         assert kept.observed["u00-double"] == [Observed({"y": int(item.digest) * x}) for x in (1.0, 2.0)]
         assert kept.inputs == store.inputs
+
+
+def test_it_does_not_run_far_ahead_of_the_recording(collector: Collector, store: Store) -> None:
+    collector.usable()
+    told = collector.collect(store, GOOD, 1, "bubblewrap", False)
+    assert next(told)[1] is None
+    until = time.monotonic() + 20
+    while (run := len(list(store.folder.glob("*.evidence")))) < 1 + module.AHEAD and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert run == len(list(store.folder.glob("*.evidence"))) == 1 + module.AHEAD < len(GOOD)
+    assert len(list(told)) == len(GOOD) - 1
 
 
 def test_a_sandbox_that_does_not_hold_is_refused_here_too(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:

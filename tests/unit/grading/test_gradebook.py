@@ -1,4 +1,4 @@
-"""One connection while a class is recorded: the same contents, each of nbgrader's steps all or nothing."""
+"""One connection while a class is recorded: the same contents, each submission all or nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 import nbgrader.api
 import nbgrader.apps.api
 import pytest
+from nbgrader.api import Student
 from nbgrader.preprocessors import saveautogrades
+from sqlalchemy.exc import IntegrityError
 
-from coursekit.grading.gradebook import one_connection
+from coursekit.grading.gradebook import one_connection, settle
 
 
 def students(path: Path) -> list[str]:
@@ -30,25 +32,42 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def test_all_who_open_it_share_it_and_closing_writes(path: Path) -> None:
+def test_all_who_open_it_share_it_and_settling_writes(path: Path) -> None:
     with one_connection():
         first = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
         first.add_student("kim")
-        assert students(path) == []
         assert saveautogrades.Gradebook(f"sqlite:///{path}", "another course") is first
         first.close()
-        assert students(path) == ["kim"]
+        assert students(path) == []
         with saveautogrades.Gradebook(f"sqlite:///{path}") as again:
             assert again.find_student("kim").id == "kim"
+        settle()
+        assert students(path) == ["kim"]
+        first.add_student("ana")
+    assert students(path) == ["ana", "kim"]
+
+
+def test_what_the_database_refuses_is_undone_and_the_next_goes_on(path: Path) -> None:
+    with one_connection():
+        book = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
+        book.add_student("kim")
+        settle()
+        book.add_student("ana")
+        book.db.add(Student(id="kim"))
+        with pytest.raises(IntegrityError):
+            book.close()
+        book.add_student("eve")
+    assert students(path) == ["eve", "kim"]
 
 
 def interrupted(path: Path) -> None:
     with one_connection():
-        nbgrader.apps.api.Gradebook(f"sqlite:///{path}").add_student("kim")
+        with nbgrader.apps.api.Gradebook(f"sqlite:///{path}") as book:
+            book.add_student("kim")
         raise KeyboardInterrupt
 
 
-def test_what_was_not_closed_is_not_written_at_all(path: Path) -> None:
+def test_what_was_not_settled_is_not_written_at_all(path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted(path)
     assert students(path) == []

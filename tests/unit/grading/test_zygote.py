@@ -76,7 +76,7 @@ print(sorted(int(name) for name in os.listdir('/proc') if name.isdigit()))
 
 
 def test_runners_side_by_side_and_one_after_another_see_nothing_of_each_other(two: tuple[Client, Client]) -> None:
-    alone = "['.ipython'] [] ['ptmx'] False False False\nConnectionRefusedError\nConnectionRefusedError\n[1, 2]"
+    alone = "['.ipython'] [] ['ptmx'] False False False\nConnectionRefusedError\nConnectionRefusedError\n[1]"
     assert said(two[0], LEAVE) == ""
     assert said(two[1], LOOK) == alone
     two[0].close()
@@ -87,20 +87,13 @@ def test_runners_side_by_side_and_one_after_another_see_nothing_of_each_other(tw
         later.close()
 
 
-def test_the_first_process_is_out_of_reach(two: tuple[Client, Client]) -> None:
-    reach = ("import os, signal\ndef attempt(action):\n    try: return action()\n    except OSError as error: return type(error).__name__\n"
-             "print([attempt(lambda: open(f'/proc/1/{name}', 'rb').read(1)) for name in ('mem', 'environ', 'maps')], "
-             "attempt(lambda: os.listdir('/proc/1/fd')))\nos.kill(1, signal.SIGKILL)\nprint(os.getppid())")
-    assert said(two[0], reach) == f"{['PermissionError'] * 3} PermissionError\n1"
-
-
 def test_nothing_is_held_but_the_socket_and_no_capability(two: tuple[Client, Client]) -> None:
     look = "import os\nheld = [n for n in range(4096) if os.path.exists(f'/proc/self/fd/{n}')]\nprint(held)\nprint(open('/proc/self/status').read())"
     text = said(two[0], look)
     assert text.splitlines()[0] == "[0, 1, 2, 100]"
     status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
-    assert (status["NoNewPrivs"], status["Seccomp"], status["NSpid"].split()[-1]) == ("1", "2", "2")
+    assert (status["NoNewPrivs"], status["Seccomp"], status["NSpid"].split()[-1]) == ("1", "2", "1")
 
 
 def test_random_state_is_the_same_for_everybody_and_each_time() -> None:
@@ -172,7 +165,7 @@ def test_a_zygote_that_dies_between_submissions_is_replaced() -> None:
 def test_a_killed_runner_is_a_crash_and_not_a_dead_zygote(two: tuple[Client, Client]) -> None:
     own = zygotes_own()
     with pytest.raises(Gone) as caught:
-        two[0].cell("import os; os.kill(os.getpid(), 9)", 5)
+        two[0].cell("import os; os.abort()", 5)
     assert caught.value.kind == "crashed"
     assert said(two[1], "print('alive')") == "alive"
     assert zygotes_own() == own
@@ -253,7 +246,7 @@ def test_no_mount_and_no_process_stays_behind() -> None:
     before = living()
     client = Client("bubblewrap", LIMITS)
     said(client, "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True)")
-    assert living() == before + 3
+    assert living() == before + 2
     client.close()
     assert living() == before
     assert Path("/proc/mounts").read_text() == mounts
