@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from coursekit.course import catalog
+from coursekit.course.paths import course
 from coursekit.errors import CourseError
 
 if TYPE_CHECKING:
@@ -97,9 +99,13 @@ def _ended() -> Iterator[None]:
 _started: Collector | None = None
 
 
-def start() -> None:
-    """Begin to start this process's collector, beside its own imports. Without one, on Windows, grading says itself why it cannot."""
+def start(unit: str) -> None:
+    """Begin to start this process's collector, beside its own imports. Without one, on Windows, grading says itself why it cannot.
+
+    Raises: CourseError: at once, if the course has no such unit.
+    """
     global _started
+    catalog.load(course().catalog).unit(unit)
     if os.name == "posix":
         _started = Collector()
 

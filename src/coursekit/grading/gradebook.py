@@ -47,6 +47,8 @@ class Shared:
 
             def close() -> None:
                 kept.clear()
+                if not book.db().is_active:  # a write was refused, and its error is on its way; one of ours would hide it
+                    book.db.rollback()
                 with _or_nothing(book):
                     book.db.flush()
                     book.db.expunge_all()

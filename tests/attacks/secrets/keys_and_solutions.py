@@ -1,5 +1,6 @@
 # Goes for the references and keys of the course, by the paths where they usually lie.
 # Gains: every answer.
+# outcome: graded or timed out
 # ruff: noqa
 import glob
 import os

@@ -154,6 +154,13 @@ def test_it_ends_with_the_process_that_started_it() -> None:
 
 def test_one_that_was_started_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "Collector", object)
-    module.start()
+    module.start("u01")
     assert module.take() is not None
+    assert module.take() is None
+
+
+def test_none_is_started_for_a_unit_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Collector", object)
+    with pytest.raises(CourseError, match="u77"):
+        module.start("u77")
     assert module.take() is None

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbgrader.api
 import nbgrader.apps.api
@@ -58,6 +59,22 @@ def test_what_the_database_refuses_is_undone_and_the_next_goes_on(path: Path) ->
             book.close()
         book.add_student("eve")
     assert students(path) == ["eve", "kim"]
+
+
+def refused(book: Any) -> None:
+    with book:
+        book.db.add(Student(id="kim"))
+        book.find_student("kim")
+
+
+def test_the_error_that_is_told_is_the_first_one(path: Path) -> None:
+    with one_connection():
+        book = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
+        book.add_student("kim")
+        settle()
+        with pytest.raises(IntegrityError):
+            refused(book)
+        assert students(path) == ["kim"]
 
 
 def interrupted(path: Path) -> None:
