@@ -49,7 +49,7 @@ def pack(
 def blob(tensors: dict[str, Tensor]) -> bytes:
     """Write the tensors of a frame. Raises: WireError: if a dtype has no form in safetensors, or a tensor has no values here.
 
-    The bytes are those of safetensors.torch.save, which takes ten times as long: half of it looks for shared memory, and these are copies.
+    The bytes are those of safetensors.torch.save, which takes ten times as long to get there (measured with 94 small tensors).
     """
     if not tensors:
         return b""
