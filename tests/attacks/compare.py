@@ -148,7 +148,7 @@ def main() -> int:
         for name in students:
             match = [attack for attack in attacks if attack.path.stem == name]
             data = attack_files.submission(match[0], maker, known) if match else json.dumps(attack_files.short(maker, attack_files.HONEST)).encode()
-            verdicts = ours.judge(ours.store.evidence(ours.prepare(parse(data)), "bubblewrap", reuse=False))
+            verdicts = ours.judge(ours.store.evidence(ours.planner.prepare(parse(data)), "bubblewrap", reuse=False))
             mine[name] = sum(verdict.credit * unit.exercise(key).points for key, verdict in verdicts.items())
         columns["coursekit"] = mine
     print(f"nbgrader {version('nbgrader')}; torch {version('torch')}; the honest part earns 8, everything right earns 16\n")

@@ -62,7 +62,7 @@ class Range:
 
     def grade(self, data: bytes, kind: str) -> tuple[float, Evidence]:
         """Prepare, collect and judge, as `coursekit grade` does."""
-        evidence = self.grader.store.evidence(self.grader.prepare(parse(data)), kind, reuse=False)
+        evidence = self.grader.store.evidence(self.grader.planner.prepare(parse(data)), kind, reuse=False)
         verdicts = self.grader.judge(evidence)
         return round(sum(verdict.credit * self.grader.unit.exercise(name).points for name, verdict in verdicts.items()), 2), evidence
 

@@ -84,7 +84,9 @@ def recorded(field_of_fire: Range, tmp_path_factory: pytest.TempPathFactory) -> 
     with contextlib.chdir(where.root), pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSEKIT_SEED", f"{field_of_fire.canary} seed")
         book = Gradebook(where, field_of_fire.grader.unit, "bubblewrap")
-        lines = grade(book, gather(handed_in, "u01_tensors"), 2, "bubblewrap", False)
+        files = gather(handed_in, "u01_tensors")
+        book.take_in(files)
+        lines = grade(book, files, 2, "bubblewrap", False)
         print(table(lines))
         done = subprocess.run([sys.executable, "-m", "nbgrader", "export"], cwd=where.autograder, capture_output=True, text=True,
                               timeout=120, check=False, env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"})

@@ -21,7 +21,7 @@ from coursekit.grading.collect import collect
 from coursekit.grading.demo import ClassMaker, copy_course, make_class
 from coursekit.grading.grade import Line, grade
 from coursekit.grading.grader import grader
-from coursekit.grading.intake import gather, parse
+from coursekit.grading.intake import Submission, gather, parse
 from coursekit.grading.isolation import try_bubblewrap
 from coursekit.grading.record import Gradebook
 from coursekit.grading.rejudge import rejudge, table
@@ -60,8 +60,14 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     with contextlib.chdir(where.root), pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSEKIT_SEED", SEED)
         book = Gradebook(where, unit, "bubblewrap")
-        lines = grade(book, gather(handed_in, unit.name), os.cpu_count() or 1, "bubblewrap", False)
+        lines = taken_in(book, gather(handed_in, unit.name), os.cpu_count() or 1, resume=False)
     return Graded(where, maker, {line.student: line for line in lines}, files)
+
+
+def taken_in(book: Gradebook, files: list[Submission], jobs: int, resume: bool) -> list[Line]:
+    """Grade files as the command does."""
+    book.take_in(files)
+    return grade(book, files, jobs, "bubblewrap", resume)
 
 
 def scores(where: Course) -> dict[str, float]:
@@ -188,7 +194,7 @@ def test_a_resubmission_never_keeps_an_old_score(graded: Graded) -> None:
     with contextlib.chdir(graded.where.root), pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSEKIT_SEED", SEED)
         book = Gradebook(graded.where, unit, "bubblewrap")
-        lines = {line.student: line.score for line in grade(book, gather(again, unit.name), 2, "bubblewrap", True)}
+        lines = {line.student: line.score for line in taken_in(book, gather(again, unit.name), 2, resume=True)}
     assert lines == {"perfect": 0.0, "truncated": 50.0}
     assert {name: scores(graded.where)[name] for name in lines} == lines
 
@@ -206,7 +212,7 @@ def test_resume_does_nothing_twice(graded: Graded, monkeypatch: pytest.MonkeyPat
         for item in gather(graded.where.root / "handed-in", unit.name)
         if item.student in ("blank", "student-02", "empty")
     ]
-    assert [line.student for line in grade(book, files, 2, "bubblewrap", True)] == ["blank", "empty", "student-02"]
+    assert [line.student for line in taken_in(book, files, 2, resume=True)] == ["blank", "empty", "student-02"]
     assert recorded == []
 
 
@@ -219,11 +225,11 @@ def test_an_unchanged_submission_does_not_run_again_unless_it_did_not_end(graded
     files = [item for item in gather(graded.where.root / "handed-in", unit.name) if item.student in names]
     ran: list[str] = []
     monkeypatch.setattr("coursekit.grading.store.collect", lambda *a, **k: ran.append(k["submission"]) or collect(*a, **k))
-    lines = {line.student: line for line in grade(book, files, 2, "bubblewrap", False)}
+    lines = {line.student: line for line in taken_in(book, files, 2, resume=False)}
     assert {name: (line.score, line.outcome) for name, line in lines.items()} == {
         name: (graded.lines[name].score, graded.lines[name].outcome) for name in names
     }
-    digests = {item.student: grader("u01").prepare(parse(item.data)).digest for item in files}
+    digests = {item.student: grader("u01").planner.prepare(parse(item.data)).digest for item in files}
     assert sorted(ran) == sorted(digests[name] for name in ("loops", "leaves"))
 
 
@@ -235,7 +241,7 @@ def test_a_corrected_key_judges_the_class_again_without_running_it(
     handed_in = gather(graded.where.root / "handed-in", "u01_tensors")
     unit = catalog.load(graded.where.catalog).unit("u01")
     book = Gradebook(graded.where, unit, "bubblewrap")
-    grade(book, handed_in, 2, "bubblewrap", True)  # earlier tests graded some anew, with other inputs
+    taken_in(book, handed_in, 2, resume=True)  # earlier tests graded some anew, with other inputs
     monkeypatch.setattr("coursekit.grading.store.collect", lambda *a, **k: pytest.fail("student code must not run"))
     assert rejudge(book, grader("u01"))[0] == []
 

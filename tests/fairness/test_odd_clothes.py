@@ -36,7 +36,7 @@ def unfair(u01: Grader, step: int, where: Course) -> tuple[int, dict[str, list[s
     chosen = list(wardrobe(maker))[::step]
 
     def grade(item: tuple[str, dict[str, object]]) -> tuple[str, list[str]]:
-        evidence = u01.store.evidence(u01.prepare(parse(json.dumps(item[1]).encode())), "bubblewrap", reuse=False)
+        evidence = u01.store.evidence(u01.planner.prepare(parse(json.dumps(item[1]).encode())), "bubblewrap", reuse=False)
         return item[0], [text(verdict) for verdict in u01.judge(evidence).values() if verdict.state is not State.PASSED]
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:

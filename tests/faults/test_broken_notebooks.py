@@ -61,7 +61,7 @@ def test_honest_cells_of_damaged_notebooks_are_kept(u01: Grader, whole: Notebook
             kept = [cell["source"] for cell in cells if cell["cell_type"] == "code" and cell["source"] in answers]
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
-        prepared = u01.prepare(parse(data))
+        prepared = u01.planner.prepare(parse(data))
         if kept:
             assert prepared.outcome is None, name
             assert sum(source in answers for source in prepared.sources) >= len(kept), name
@@ -106,6 +106,7 @@ def test_a_class_of_broken_files_is_graded_to_the_end(
     assert len(made) == len(EXPECTED)
     with contextlib.chdir(where.root):
         book = Gradebook(where, catalog.load(where.catalog).unit("u01"), "bubblewrap")
+        book.take_in(made)
         lines = grade(book, made, 2, "bubblewrap", False)
     assert {line.student: line.problem for line in lines if line.problem} == {}
     scores = {line.student: line.score for line in lines}

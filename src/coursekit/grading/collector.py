@@ -16,9 +16,11 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coursekit.course import catalog
@@ -26,10 +28,9 @@ from coursekit.course.paths import course
 from coursekit.errors import CourseError
 
 if TYPE_CHECKING:
-    from coursekit.grading.store import Prepared, Store
+    from coursekit.grading.plan import Planner
+    from coursekit.grading.store import Store
 
-RECORDED = b""
-AHEAD = 2  # submissions that are recorded or wait for it; with more, runners would take the processor from what everything then waits for
 BOOT = "import sys; from coursekit.grading.collector import main; main(int(sys.argv[1]))"
 
 
@@ -56,22 +57,21 @@ class Collector:
             raise CourseError(*said)
         return str(said[0]), str(said[1])
 
-    def collect(
-        self, store: Store, items: Iterable[Prepared], jobs: int, isolation: str, retry: bool
-    ) -> Iterator[tuple[str, str | None]]:
-        """Run submissions side by side. Yields: digest, and why there is no evidence, or None. Raises: Ended."""
-        waiting = 0
-        self._send(json.dumps([jobs, isolation, retry]).encode())
+    def begin(self, planner: Planner, store: Store, jobs: int, isolation: str, retry: bool) -> None:
+        """Say what is to come: of which unit, how many at once, in which sandbox. Raises: Ended."""
+        self._send(json.dumps([asdict(planner), jobs, isolation, retry]).encode())
         self._send(store.pack())
-        for item in items:
-            self._send(json.dumps([item.sources, item.outcome, item.digest, list(item.skip)]).encode())
-            waiting += 1
-        for _ in range(waiting):
-            kind, *said = self._receive()
-            if kind == "broken":
-                raise RuntimeError(f"the process that collects met an error of ours:\n{said[0]}")
-            yield said[0], said[1]
-            self._send(RECORDED)
+
+    def run(self, student: str, path: Path) -> None:
+        """Run a submission when it is its turn, and do not wait. Raises: Ended."""
+        self._send(json.dumps([student, str(path)]).encode())
+
+    def ended(self) -> tuple[str, str | None]:
+        """Wait for the next that ends. Returns: its student, and why there is no evidence, or None. Raises: Ended."""
+        kind, *said = self._receive()
+        if kind == "broken":
+            raise RuntimeError(f"the process that collects met an error of ours:\n{said[0]}")
+        return said[0], said[1]
 
     def close(self) -> None:
         """End it, and with it whatever still runs. What is only starting is not waited for: it ends when it has started."""
@@ -139,6 +139,9 @@ def main(number: int) -> None:
 
 def _serve(connection: Connection) -> None:
     from coursekit.grading.isolation import usable
+    from coursekit.grading.plan import Planner
+    from coursekit.grading.store import Store  # torch comes with it: while the zygote gets ready, not after
+    from coursekit.grading.work import Work
 
     lock = threading.Lock()
 
@@ -150,28 +153,16 @@ def _serve(connection: Connection) -> None:
         send("usable", *usable("bubblewrap"))
     except CourseError as error:
         send("refused", error.problem, error.remedy)
-    from coursekit.grading.store import Prepared, Store
-
-    jobs, isolation, retry = json.loads(connection.recv_bytes())
-    store = Store.unpack(connection.recv_bytes())
+    planner, jobs, isolation, retry = json.loads(connection.recv_bytes())
+    work = Work(Planner(**planner), Store.unpack(connection.recv_bytes()), jobs, isolation, retry)
     gc.freeze()  # what is there now stays
-    room = threading.Semaphore(jobs + AHEAD)
 
-    def work(data: bytes) -> None:
-        room.acquire()
+    def run(student: str, path: str) -> None:
         try:
-            sources, outcome, digest, skip = json.loads(data)
-            item = Prepared(tuple(sources), outcome, digest, frozenset(skip))
-            store.evidence(item, isolation, retry=retry)
-            send("done", item.digest, None)
-        except CourseError as error:
-            send("done", item.digest, error.problem)
+            send("ended", student, work.run(Path(path)))
         except BaseException:
             send("broken", traceback.format_exc())
 
-    pool = ThreadPoolExecutor(max_workers=jobs)
+    pool = ThreadPoolExecutor(max_workers=2 * jobs)  # while some wait for the disk, others run
     while True:
-        if data := connection.recv_bytes():
-            pool.submit(work, data)
-        else:
-            room.release()
+        pool.submit(run, *json.loads(connection.recv_bytes()))

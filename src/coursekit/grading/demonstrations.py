@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 
 from nbformat import NotebookNode
 
+from coursekit.grading import syntax
+
 # A cell of a student's that names one of these may reach any variable, or the history of outputs.
 REACHES_ANYTHING = frozenset(
     {
@@ -65,10 +67,8 @@ def skippable(sources: Sequence[str], shown: frozenset[str], probes: Iterable[st
 @functools.lru_cache(maxsize=1000)  # most cells of a class are the release's own
 def _binds(source: str) -> set[str] | None:
     """Names that a cell defines for those that follow; None if that cannot be told."""
-    try:
-        table = symtable.symtable(source, "<cell>", "exec")
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    tree, table = syntax.tree(source), syntax.names(source)
+    if tree is None or table is None:
         return None
     if any(isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names) for node in ast.walk(tree)):
         return None
@@ -106,10 +106,8 @@ def _reads(source: str, ours: bool = False) -> set[str] | None:
     """Names that a cell, or a function in it, takes from the notebook; None if it might take any."""
     if not source.strip():
         return set()
-    try:
-        table = symtable.symtable(source, "<cell>", "exec")
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    tree, table = syntax.tree(source), syntax.names(source)
+    if tree is None or table is None:
         return None                         # magics, or broken
     names = {name for scope in _scopes(table) for name in _taken(scope)}
     others: set[str] = set()

@@ -7,8 +7,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -18,14 +17,13 @@ from tqdm import tqdm
 from coursekit.checks.verdict import State, Verdict
 from coursekit.course import catalog
 from coursekit.course.paths import course
-from coursekit.errors import CourseError
+from coursekit.grading.batch import Batch
 from coursekit.grading.collector import Collector, Ended, take
 from coursekit.grading.gradebook import one_connection
 from coursekit.grading.grader import Grader, grader
-from coursekit.grading.intake import Submission, gather, parse
+from coursekit.grading.intake import Submission, gather, read_file
 from coursekit.grading.isolation import usable
 from coursekit.grading.record import MEND, Gradebook, Recorded
-from coursekit.grading.store import Prepared
 
 T = TypeVar("T")
 GARBAGE = 10_000  # new objects, between two looks for cyclic garbage
@@ -60,7 +58,8 @@ def main(unit: str, submitted: Path | str | None, jobs: int | None, isolation: s
         chosen = catalog.load(where.catalog).unit(unit)
         book = Gradebook(where, chosen, isolation)
         submissions = gather(Path(submitted) if submitted else book.submitted, chosen.name)
-        grader(chosen.name)  # is made while the runners get ready
+        grader(chosen.name)
+        book.take_in(submissions)  # all while the runners get ready
         kind = require(isolation, collector)
         book.isolation(kind)
         lines = grade(book, submissions, jobs or os.cpu_count() or 1, kind, resume, collector)
@@ -94,22 +93,18 @@ def require(isolation: str, collector: Collector | None = None) -> str:
 def grade(
     book: Gradebook, submissions: list[Submission], jobs: int, isolation: str, resume: bool, collector: Collector | None = None
 ) -> list[Line]:
-    """Collect, judge and record. Evidence is kept as it comes, so that an interrupted run loses at most what was under way.
+    """Collect, judge and record what the book has taken in. Evidence is kept as it comes: an interrupted run loses what was under way.
 
-    Args: collector: runs the submissions; without one, or when it ends too early, this process does.
+    Args: resume: does not run again what did not run to its end, nor record again what is recorded.
+    collector: runs the submissions; without one, or when it ends too early, this process does.
     """
     judge = grader(book.unit.name)
-    with one_connection():
-        book.announce()
-    for submission in submissions:
-        book.stage(submission)
     by_name = {submission.student: submission for submission in submissions}
-    prepared: dict[str, Prepared] = {}
     lines: dict[str, Line] = {}
-    with contextlib.closing(_collect(judge, submissions, prepared, jobs, isolation, resume, collector)) as collected:
-        with _undisturbed(), one_connection():
-            for student, problem in _progress(collected, "grading", total=len(submissions)):
-                lines[student] = _line(book, judge, by_name[student], prepared[student], isolation, resume, problem)
+    batch = Batch(judge, book.staged, jobs, isolation, not resume, collector)
+    with contextlib.closing(batch.collected(by_name)) as collected, _undisturbed(), one_connection():
+        for student, problem in _progress(collected, "grading", total=len(submissions)):
+            lines[student] = _line(book, judge, by_name[student], isolation, resume, problem)
     return [lines[submission.student] for submission in submissions]
 
 
@@ -132,64 +127,10 @@ def _undisturbed() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _collect(
-    judge: Grader,
-    submissions: list[Submission],
-    prepared: dict[str, Prepared],
-    jobs: int,
-    isolation: str,
-    resume: bool,
-    collector: Collector | None,
-) -> Generator[tuple[str, str | None], None, None]:
-    """Run what has to be run, and hand on each as it is done; the same notebook from two students runs once.
-
-    An unchanged submission that ran to its end does not run again. resume: nor does one that did not.
-
-    Args: prepared: filled with what each student's submission gives to run. Yields: student, and why there is no evidence, or None.
-    """
-    owners: dict[str, list[str]] = {}
-    waiting: dict[str, Prepared] = {}
-
-    def different() -> Iterator[Prepared]:
-        for submission in submissions:
-            item = prepared[submission.student] = judge.prepare(parse(submission.data))
-            owners.setdefault(item.digest, []).append(submission.student)
-            if len(owners[item.digest]) == 1:
-                waiting[item.digest] = item
-                yield item
-
-    items = different()
-    if collector is not None:
-        with contextlib.suppress(Ended):
-            for digest, problem in collector.collect(judge.store, items, jobs, isolation, retry=not resume):
-                del waiting[digest]
-                for student in owners[digest]:
-                    yield student, problem
-    for _ in items:
-        pass  # prepares the others
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        running = {
-            pool.submit(judge.store.evidence, item, isolation, retry=not resume): digest for digest, item in waiting.items()
-        }
-        try:
-            for done in as_completed(running):
-                problem = None
-                try:
-                    done.result()
-                except CourseError as error:
-                    problem = error.problem
-                for student in owners[running[done]]:
-                    yield student, problem
-        except (KeyboardInterrupt, GeneratorExit):
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 def _line(
     book: Gradebook,
     judge: Grader,
     submission: Submission,
-    prepared: Prepared,
     isolation: str,
     resume: bool,
     failed: str | None,
@@ -199,6 +140,7 @@ def _line(
         return Line(
             student, "not graded", 0.0, book.unit.points, 0, len(judge.keys), note=submission.note, problem=failed
         )
+    prepared = judge.look(read_file(book.staged(student)))
     evidence = judge.store.evidence(prepared, isolation)
     verdicts = judge.judge(evidence)
     if resume and book.recorded_evidence(student) == prepared.digest and book.explained(student):

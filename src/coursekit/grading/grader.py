@@ -25,13 +25,14 @@ from coursekit.course import catalog
 from coursekit.course.paths import Course, course
 from coursekit.errors import CourseError
 from coursekit.grading.collect import Probe
-from coursekit.grading.compose import belongs, compose
-from coursekit.grading.demonstrations import demonstrations, skippable
+from coursekit.grading.compose import compose
+from coursekit.grading.demonstrations import demonstrations
 from coursekit.grading.evidence import Evidence
-from coursekit.grading.intake import Sheet
+from coursekit.grading.intake import Sheet, parse
 from coursekit.grading.limits import Limits
+from coursekit.grading.plan import Planner, Prepared
 from coursekit.grading.policy import mentions
-from coursekit.grading.store import Prepared, Store
+from coursekit.grading.store import Store
 
 
 def grading_seed(where: Course) -> str:
@@ -61,40 +62,36 @@ class Grader:
         self.where, self.unit, self.limits = where, unit, limits
         self.source: UnitSource = read(where.solutions / f"{unit.name}.py")
         self.release = notebook.release(self.source, unit)
-        self.shown = demonstrations(self.release)
         self.compiler = Compiler.of(self.source, where.autograder / f"{unit.name}.py")
         self.keys: dict[str, ExerciseKey] = {key.id: key for key in self.compiler.compile_all(secret_seed(seed))}
         self.probes = [
             Probe(name, exercise.probe, exercise.probe_name, [case.inputs for case in self.keys[name].cases])
             for name, exercise in self.source.exercises.items()
         ]
-        self.store = Store(where.autograder / "evidence" / unit.name, unit.name, self.probes, limits)
+        self.store = Store(where.autograder / "evidence" / unit.name, unit.name, self.probes, limits, demonstrations(self.release))
         self._judged: tuple[Evidence, dict[str, Verdict]] | None = None
-        self._basis = hashlib.sha256(
-            json.dumps([unit.name, seed, [[p.exercise, p.source, p.name, len(p.cases)] for p in self.probes]]).encode()
-        )
+        self._next: tuple[bytes, tuple[NotebookNode, str | None]] | None = None
+        basis = json.dumps([unit.name, seed, [[p.exercise, p.source, p.name, len(p.cases)] for p in self.probes]])
+        functions = [exercise.function for exercise in self.source.exercises.values()]
+        self.planner = Planner.of(self.release, unit.name, functions, hashlib.sha256(basis.encode()).hexdigest())
 
     def lay_out(self, sheet: Sheet) -> tuple[NotebookNode, str | None]:
         """Make the notebook to grade. Returns: it, and why it cannot be run at all, or None."""
-        outcome = sheet.problem
-        if outcome is None and not belongs(
-            self.release, sheet, [exercise.function for exercise in self.source.exercises.values()]
-        ):
-            outcome = f"wrong unit: nothing of {self.unit.name} is in it"
-        return compose(self.release, sheet), outcome
+        return compose(self.release, self.planner.places(sheet)), self.planner.outcome(sheet)
 
-    def prepare(self, sheet: Sheet) -> Prepared:
-        """Lay out a sheet, and keep what there is to run."""
-        return self.prepared(*self.lay_out(sheet))
+    def look(self, data: bytes) -> Prepared:
+        """Prepare a submission that nbgrader will ask for next: its notebook is kept until then."""
+        self._next = data, self.lay_out(parse(data))
+        return self.prepared(*self._next[1])
+
+    def take(self, data: bytes) -> tuple[NotebookNode, str | None]:
+        """The notebook to grade, for whoever changes it, as `lay_out` makes it."""
+        kept, self._next = self._next, None
+        return kept[1] if kept is not None and kept[0] == data else self.lay_out(parse(data))
 
     def prepared(self, laid: NotebookNode, outcome: str | None) -> Prepared:
-        """Name what a laid-out notebook gives to run; the digest covers all that decides the evidence."""
-        sources = tuple(cell.source for cell in laid.cells if cell.cell_type == "code")
-        basis = self._basis.copy()
-        basis.update(json.dumps([outcome, sources]).encode())
-        # Here and not where it is used: in Python 3.11 two threads must not parse at the same time (SystemError in ast).
-        skip = skippable(sources, self.shown, [probe.source for probe in self.probes])
-        return Prepared(sources, outcome, basis.hexdigest(), skip)
+        """What a laid-out notebook gives to run."""
+        return self.planner.prepared((cell.source for cell in laid.cells if cell.cell_type == "code"), outcome)
 
     def review(self, prepared: Prepared) -> dict[str, list[str]]:
         """Exercises whose answers use what they should do without, for a person to look at: exercise -> names."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,12 +41,17 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Submission:
-    """One student's file, in memory. note: what was odd about how it came."""
+    """One student's file. content: its bytes, or what reads them: a class is not held in memory. note: what was odd about how it came."""
 
     student: str
-    data: bytes
+    content: bytes | Callable[[], bytes]
     note: str = ""
     name: str = field(default="", compare=False)
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes. Raises: CourseError: if the zip that it is in is damaged."""
+        return self.content if isinstance(self.content, bytes) else self.content()
 
 
 def parse(data: bytes) -> Sheet:
@@ -125,15 +133,15 @@ def gather(place: Path, unit: str) -> list[Submission]:
     files = list(_zip(place) if place.is_file() else _folder(place))
     found: dict[str, Submission] = {}
     owners: dict[str, str] = {}  # a name as it came -> the id that is safe to use
-    named = [(raw, fits, path, data) for path, data in files for raw, fits in [_student(path, unit)] if raw is not None]
-    for raw, fits, path, data in sorted(named, key=lambda item: (item[0] != clean(item[0]), item[2])):
+    named = [(raw, fits, path, read) for path, read in files for raw, fits in [_student(path, unit)] if raw is not None]
+    for raw, fits, path, read in sorted(named, key=lambda item: (item[0] != clean(item[0]), item[2])):
         note = "" if fits else f"handed in as {printable(path.name)}"
         if raw not in owners and (safe := clean(raw)) in found:  # whoever really has that name was before
             owners[raw] = next(name for number in itertools.count(2) if (name := f"{safe}_{number}") not in found)
             note = f"the name {printable(raw)} is not `{safe}`"
         student = owners.setdefault(raw, clean(raw))
         if student not in found or (fits and found[student].note):
-            found[student] = Submission(student, data, note, path.name)
+            found[student] = Submission(student, read, note, path.name)
     if not found:
         raise CourseError(
             f"No submissions of `{unit}` were found in {place}.",
@@ -142,28 +150,35 @@ def gather(place: Path, unit: str) -> list[Submission]:
     return [found[student] for student in sorted(found)]
 
 
-def _folder(place: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+def _folder(place: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
     for path in sorted(place.rglob("*.ipynb")):
         inside = PurePosixPath(path.relative_to(place).as_posix())
         if not any(part.startswith(".") for part in inside.parts):
-            yield inside, read_file(path)
+            yield inside, partial(read_file, path)
 
 
-def _zip(place: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Read members in memory: nothing is extracted, so no path can lead outside. A size is not believed, it is counted."""
+def _zip(place: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
+    """Read members in memory: nothing is extracted, so no path can lead outside."""
+    with _told(place):
+        archive = zipfile.ZipFile(place)  # is closed with the last of those that read from it
+    for info in archive.infolist():
+        path = PurePosixPath(info.filename.replace("\\", "/"))
+        hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+        if not (info.is_dir() or path.suffix != ".ipynb" or hidden):
+            yield path, partial(_member, place, archive, info)
+
+
+def _member(place: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A file in a zip. Its size is not believed, it is counted."""
+    with _told(place), archive.open(info) as file:
+        return file.read(MAX_BYTES + 1)
+
+
+@contextlib.contextmanager
+def _told(place: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(place) as archive:
-            for info in archive.infolist():
-                path = PurePosixPath(info.filename.replace("\\", "/"))
-                if (
-                    info.is_dir()
-                    or path.suffix != ".ipynb"
-                    or any(part.startswith((".", "__MACOSX")) for part in path.parts)
-                ):
-                    continue
-                with archive.open(info) as file:
-                    yield path, file.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        yield
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError) as error:
         raise CourseError(
             f"{place.name} cannot be read as a zip: {error}.", "Give --submitted a folder, or make the zip again."
         ) from None

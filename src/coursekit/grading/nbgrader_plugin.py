@@ -21,7 +21,7 @@ from coursekit.checks.verdict import Verdict
 from coursekit.grading.evidence import Evidence
 from coursekit.grading.gradebook import settle
 from coursekit.grading.grader import grader
-from coursekit.grading.intake import parse, read_file
+from coursekit.grading.intake import read_file
 
 
 class SubmissionExporter(NotebookExporter):
@@ -36,10 +36,10 @@ class SubmissionExporter(NotebookExporter):
     ) -> tuple[str, dict[str, Any]]:
         autograde: Any = self.parent
         if autograde._sanitizing:
-            return self.from_notebook_node(nbformat.v4.new_notebook(), resources, **kw)  # type: ignore[no-untyped-call]
+            return self._written(nbformat.v4.new_notebook(), resources)  # type: ignore[no-untyped-call]
         about, folders = (resources or {})["nbgrader"], autograde.coursedir
         handed_in = Path(folders.format_path(folders.submitted_directory, about["student"], about["assignment"]), Path(filename).name)
-        notebook, outcome = grader(about["assignment"]).lay_out(parse(read_file(handed_in)))
+        notebook, outcome = grader(about["assignment"]).take(read_file(handed_in))
         if outcome is not None:
             notebook.metadata["coursekit"]["outcome"] = outcome
         return self.from_notebook_node(notebook, resources, **kw)
@@ -47,12 +47,17 @@ class SubmissionExporter(NotebookExporter):
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
-        """Take the steps and write the notebook. Nobody else holds it: nbconvert's two copies, and a check after each step, are left out."""
+        """Take the steps and write the notebook."""
+        text, made = self._written(nb, resources)
+        settle()  # before the file is there that tells of it
+        return text, made
+
+    def _written(self, nb: NotebookNode, resources: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
+        """Nobody else holds the notebook: nbconvert's two copies, and a check after each step, are left out."""
         me: Any = self  # untyped
         made = me._init_resources(resources)
         for step in me._preprocessors:
             nb, made = step(nb, made)
-        settle()  # before the file is there that tells of it
         return json.dumps(nb, ensure_ascii=False, sort_keys=True), made  # without indents, which Python writes a tenth as fast
 
 

@@ -10,6 +10,8 @@ import ast
 import functools
 from collections.abc import Collection, Iterator, Sequence
 
+from coursekit.grading.syntax import tree
+
 
 def mentions(sources: Sequence[str], function: str, forbidden: Collection[str]) -> list[str]:
     """Which forbidden names an answer uses, itself or through functions and classes of the same notebook.
@@ -54,7 +56,8 @@ def _of_cell(source: str) -> tuple[list[tuple[str, Names]], list[tuple[str, froz
     """The same of one cell; nothing if it cannot be parsed."""
     uses: list[tuple[str, Names]] = []
     imports: list[tuple[str, frozenset[str]]] = []
-    for node in _statements(_tree(source)):
+    plain = "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    for node in _statements(tree(plain) or ast.Module([], [])):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             uses.append((node.name, tuple(_names(node))))
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
@@ -74,14 +77,6 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
             if not isinstance(node, ast.expr):
                 yield node
                 waiting.append(node)
-
-
-def _tree(source: str) -> ast.AST:
-    plain = "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
-    try:
-        return ast.parse(plain)
-    except (SyntaxError, ValueError, RecursionError):
-        return ast.Module([], [])
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[str, bool]]:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,8 @@ from coursekit.build.commands import products, write
 from coursekit.course import catalog
 from coursekit.course.paths import Course
 from coursekit.errors import CourseError
-from coursekit.grading.gradebook import settle
+from coursekit.grading.converters import Converters
+from coursekit.grading.gradebook import one_connection, one_submission, settle
 from coursekit.grading.intake import Submission
 
 MEND = "Make room, give write permission, or close the program that holds the gradebook; then run the same command with --resume."
@@ -41,6 +42,8 @@ class Recorded:
 class Gradebook:
     """nbgrader's own API on the course folder, with the course's and the user's nbgrader settings."""
 
+    _converters: Converters | None
+
     def __init__(self, where: Course, unit: catalog.Unit, isolation: str) -> None:
         self.where, self.unit = where, unit
         with _inside(where.autograder):
@@ -56,10 +59,24 @@ class Gradebook:
     def isolation(self, kind: str) -> None:
         """Choose the evidence that counts: that which was collected under this kind of isolation."""
         self.config.Execute.isolation = kind
+        self._converters = None  # they keep the settings that they were made with
+
+    @property
+    def converters(self) -> Converters:
+        if self._converters is None:
+            self._converters = Converters(self.directory, self.api)
+        return self._converters
 
     @property
     def submitted(self) -> Path:
         return self.where.autograder / str(self.directory.submitted_directory)
+
+    def take_in(self, submissions: Iterable[Submission]) -> None:
+        """Get all ready that grading needs: the unit in the gradebook, the files where nbgrader looks. Raises: CourseError."""
+        with one_connection():
+            self.announce()
+        for submission in submissions:
+            self.stage(submission)
 
     def announce(self) -> None:
         """Put the unit's cells and points into the gradebook. Raises: CourseError: with what nbgrader said."""
@@ -83,15 +100,16 @@ class Gradebook:
 
     def stage(self, submission: Submission) -> None:
         """Put a submission where nbgrader looks; the same bytes keep their time, new ones replace what was there."""
-        folder = self.submitted / submission.student / self.unit.name
-        path = folder / f"{self.unit.name}.ipynb"
+        path = self.staged(submission.student)
+        folder = path.parent
         _no_links(folder)
-        if path.is_file() and not path.is_symlink() and path.read_bytes() == submission.data:
+        data = submission.data
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
             return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             draft = folder / f".{self.unit.name}.draft"
-            draft.write_bytes(submission.data)
+            draft.write_bytes(data)
             draft.replace(path)
             (folder / "timestamp.txt").write_text(datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f UTC"), "utf-8")
         except OSError as error:
@@ -99,6 +117,10 @@ class Gradebook:
                 f"{path.name} of {submission.student} cannot be written: {error.strerror}.",
                 f"Make room or give write permission in {self.submitted}, then run again with --resume.",
             ) from None
+
+    def staged(self, student: str) -> Path:
+        """A student's file, where nbgrader looks."""
+        return self.submitted / student / self.unit.name / f"{self.unit.name}.ipynb"
 
     def recorded_students(self) -> list[str]:
         """Students whose submission of this unit nbgrader has autograded."""
@@ -120,11 +142,11 @@ class Gradebook:
     def record(self, student: str) -> Recorded:
         """Autograde from evidence, and write the feedback page; a full disk or a locked database is told, not raised."""
         try:
-            with _inside(self.where.autograder), _quiet():
-                graded = self.api.autograde(self.unit.name, student, force=True, create=True)
-                told = self.api.generate_feedback(self.unit.name, student, force=True) if graded["success"] else graded
-            score, most = self.score(student)
-            settle()
+            with one_submission():
+                with _inside(self.where.autograder), _quiet():
+                    graded = self.converters.autograde(self.unit.name, student)
+                    told = self.converters.feedback(self.unit.name, student) if graded["success"] else graded
+                score, most = self.score(student)
         except (SQLAlchemyError, OSError) as error:
             return Recorded(0.0, self.unit.points, None, _plainly(error))
         page = self._feedback(student)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +19,23 @@ from coursekit.checks.snapshot import Observed, decode, encode
 from coursekit.errors import CourseError
 from coursekit.grading import evidence as files
 from coursekit.grading.collect import Probe, collect, versions
+from coursekit.grading.demonstrations import skippable
 from coursekit.grading.evidence import Evidence
 from coursekit.grading.limits import Limits
+from coursekit.grading.plan import Prepared
 
 MAX_BYTES = 1 << 30  # of a unit's inputs
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What a submission gives to run. outcome: why there is nothing, or None. digest: of all that decides the evidence.
+class Store:
+    """A unit's.
 
-    skip: places of sources that need not run.
+    Args: folder: of the evidence. probes: of the exercises, with the inputs of each case in the key's order.
+    shown: sources of the release's demonstrations, which need not run.
     """
 
-    sources: tuple[str, ...]
-    outcome: str | None
-    digest: str
-    skip: frozenset[int]
-
-
-class Store:
-    """Args: folder: of the unit's evidence. probes: of its exercises, with the inputs of each case in the key's order."""
-
-    def __init__(self, folder: Path, unit: str, probes: list[Probe], limits: Limits) -> None:
-        self.folder, self.unit, self.probes, self.limits = folder, unit, probes, limits
+    def __init__(self, folder: Path, unit: str, probes: list[Probe], limits: Limits, shown: frozenset[str] = frozenset()) -> None:
+        self.folder, self.unit, self.probes, self.limits, self.shown = folder, unit, probes, limits, shown
         self.inputs = {probe.exercise: digest([probe.source, probe.cases]) for probe in probes}
         self._order = {probe.exercise: _secret_order(probe.cases) for probe in probes}
         self._shuffled = [replace(probe, cases=[probe.cases[n] for n in self._order[probe.exercise]]) for probe in probes]
@@ -51,7 +45,7 @@ class Store:
         """Write all of it as one frame."""
         tensors: dict[str, Tensor] = {}
         probes = [[one.exercise, one.source, one.name, [encode(case, tensors) for case in one.cases]] for one in self.probes]
-        form = {"folder": str(self.folder), "unit": self.unit, "limits": asdict(self.limits), "probes": probes}
+        form = {"folder": str(self.folder), "unit": self.unit, "limits": asdict(self.limits), "probes": probes, "shown": sorted(self.shown)}
         return wire.pack(form, tensors, MAX_BYTES, MAX_BYTES)
 
     @classmethod
@@ -62,15 +56,18 @@ class Store:
             Probe(exercise, source, name, [_case(case, tensors) for case in cases])
             for exercise, source, name, cases in form["probes"]
         ]
-        return cls(Path(form["folder"]), form["unit"], probes, Limits(**form["limits"]))
+        return cls(Path(form["folder"]), form["unit"], probes, Limits(**form["limits"]), frozenset(form["shown"]))
 
     def path(self, prepared: Prepared) -> Path:
         return self.folder / f"{prepared.digest}.evidence"
 
-    def evidence(self, prepared: Prepared, isolation: str, reuse: bool = True, retry: bool = False) -> Evidence:
+    def evidence(
+        self, prepared: Prepared, isolation: str, reuse: bool = True, retry: bool = False, turn: AbstractContextManager[object] | None = None
+    ) -> Evidence:
         """Find the evidence of this very submission, or collect it in the sandbox and keep it.
 
         Args: reuse: False collects in any case. retry: collects again what did not run to its end, or ran with other versions.
+        turn: is waited for before it runs, and given up before the disk has taken the evidence.
         """
         path = self.path(prepared)
         if reuse and path.is_file():
@@ -82,15 +79,17 @@ class Store:
         if prepared.outcome is not None:
             outcome, _, where = prepared.outcome.partition(": ")
             return Evidence(prepared.digest, self.unit, outcome, where, [], {}, isolation, 0.0, {})
-        found = collect(
-            list(prepared.sources),
-            self._shuffled,
-            submission=prepared.digest,
-            unit=self.unit,
-            isolation=isolation,
-            limits=self.limits,
-            skip=prepared.skip,
-        )
+        skip = self.skip(prepared)
+        with turn or nullcontext():
+            found = collect(
+                list(prepared.sources),
+                self._shuffled,
+                submission=prepared.digest,
+                unit=self.unit,
+                isolation=isolation,
+                limits=self.limits,
+                skip=skip,
+            )
         found = replace(
             found,
             inputs=self.inputs,
@@ -98,6 +97,10 @@ class Store:
         )
         files.save(found, path)
         return found
+
+    def skip(self, prepared: Prepared) -> frozenset[int]:
+        """Places of the cells that need not run."""
+        return skippable(prepared.sources, self.shown, [probe.source for probe in self.probes])
 
     def _load(self, path: Path) -> Evidence:
         """Read a file of evidence. The last one stays at hand: whoever judges it is followed by nbgrader, which asks for it once more."""

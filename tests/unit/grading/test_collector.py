@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,20 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.checks.snapshot import Observed
 from coursekit.errors import CourseError
 from coursekit.grading import cgroup, evidence, isolation
 from coursekit.grading import collector as module
 from coursekit.grading.collect import Probe
 from coursekit.grading.collector import Collector, Ended
 from coursekit.grading.limits import Limits
-from coursekit.grading.store import Prepared, Store
+from coursekit.grading.plan import Planner
+from coursekit.grading.store import Store
 
 HELD, SEEN, REMEDY = isolation.try_bubblewrap()
 pytestmark = pytest.mark.skipif(not HELD, reason=f"no sandbox here: {SEEN} {REMEDY}")
 PROBE = Probe("u00-double", "def observe(x):\n    return {'y': double(x)}", "observe", [{"x": 1.0}, {"x": 2.0}])
-GOOD = [Prepared((f"def double(x): return {n} * x",), None, str(n), frozenset()) for n in range(6)]
-SLOW = Prepared(("import time; time.sleep(60)",), None, "slow", frozenset())
+PLANNER = Planner("u00", ["double"], "basis", ["u00-double"], {}, {"u00-double": True})
 
 
 @pytest.fixture
@@ -68,27 +68,35 @@ def groups(pid: int) -> list[Path]:
     return [] if where is None else list(where.folder.glob(f"coursekit-{pid}-*"))
 
 
-def test_it_says_what_holds_and_collects_side_by_side(collector: Collector, store: Store) -> None:
+class Class:
+    """A folder of notebooks, run by a collector. Args: sources: student -> the only code cell."""
+
+    def __init__(self, folder: Path, collector: Collector, store: Store, jobs: int, **sources: str) -> None:
+        self.collector, self.students = collector, sources
+        collector.begin(PLANNER, store, jobs, "bubblewrap", False)
+        for student, source in sources.items():
+            cell = {"cell_type": "code", "source": source, "metadata": {"nbgrader": {"grade_id": "u00-double"}}}
+            (folder / student).write_text(json.dumps({"cells": [cell] if source else []}))
+            collector.run(student, folder / student)
+
+    def told(self) -> dict[str, str | None]:
+        return dict(self.collector.ended() for _ in self.students)
+
+
+def double(times: int) -> str:
+    return f"def double(x): return {times} * x"
+
+
+SLOW = "double = 1\nimport time; time.sleep(60)"
+
+
+def test_it_says_what_holds_and_collects_side_by_side(collector: Collector, store: Store, tmp_path: Path) -> None:
     assert collector.usable() == isolation.usable("bubblewrap")
-    unreadable = Prepared((), "empty: the file has no content", "none", frozenset())
-    told = dict(collector.collect(store, [*GOOD[:3], unreadable], 2, "bubblewrap", False))
-    assert told == dict.fromkeys(["0", "1", "2", "none"])
-    for item in GOOD[:3]:
-        kept = evidence.load(store.path(item))
-        assert kept.observed["u00-double"] == [Observed({"y": int(item.digest) * x}) for x in (1.0, 2.0)]
-        assert kept.inputs == store.inputs
-
-
-def test_it_does_not_run_far_ahead_of_the_recording(collector: Collector, store: Store) -> None:
-    collector.usable()
-    told = collector.collect(store, GOOD, 1, "bubblewrap", False)
-    assert next(told)[1] is None
-    until = time.monotonic() + 20
-    while (run := len(list(store.folder.glob("*.evidence")))) < 1 + module.AHEAD and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    assert run == len(list(store.folder.glob("*.evidence"))) == 1 + module.AHEAD < len(GOOD)
-    assert len(list(told)) == len(GOOD) - 1
+    made = Class(tmp_path, collector, store, 2, a=double(1), b=double(2), c=double(3), empty="")
+    assert made.told() == dict.fromkeys(["a", "b", "c", "empty"])
+    kept = [evidence.load(path) for path in store.folder.iterdir()]
+    assert sorted(one.observed["u00-double"][0].values["y"] for one in kept) == [1.0, 2.0, 3.0]
+    assert all(one.inputs == store.inputs for one in kept)
 
 
 def test_a_sandbox_that_does_not_hold_is_refused_here_too(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,36 +106,39 @@ def test_a_sandbox_that_does_not_hold_is_refused_here_too(collector: Collector, 
     assert (caught.value.problem, caught.value.remedy) == ("bwrap is missing.", "Install it.")
 
 
-def test_why_there_is_no_evidence_is_told_and_the_others_go_on(collector: Collector, store: Store) -> None:
+def test_why_there_is_no_evidence_is_told_and_the_others_go_on(collector: Collector, store: Store, tmp_path: Path) -> None:
     collector.usable()
     store.folder.write_text("a file where the folder should be")
-    told = dict(collector.collect(store, GOOD[:2], 2, "bubblewrap", False))
-    assert set(told) == {"0", "1"} and all("could not be written" in str(problem) for problem in told.values())
+    told = Class(tmp_path, collector, store, 2, a=double(1), b=double(2)).told()
+    assert set(told) == {"a", "b"} and all("could not be written" in str(problem) for problem in told.values())
 
 
-def test_an_error_of_ours_is_loud(collector: Collector, store: Store) -> None:
+def test_an_error_of_ours_is_loud(collector: Collector, store: Store, tmp_path: Path) -> None:
     collector.usable()
+    collector.begin(replace(PLANNER, checks={"u00-double": 3}), store, 1, "bubblewrap", False)  # type: ignore[dict-item]
+    (tmp_path / "a").write_text('{"cells": [{"cell_type": "code", "source": "double = 1"}]}')
+    collector.run("a", tmp_path / "a")
     with pytest.raises(RuntimeError, match="AttributeError"):
-        list(collector.collect(store, [replace(GOOD[0], sources=(None,))], 1, "bubblewrap", False))  # type: ignore[arg-type]
+        collector.ended()
 
 
-def test_its_death_is_told_and_takes_the_runners_along(collector: Collector, store: Store) -> None:
+def test_its_death_is_told_and_takes_the_runners_along(collector: Collector, store: Store, tmp_path: Path) -> None:
     collector.usable()
-    told = collector.collect(store, [GOOD[0], SLOW], 1, "bubblewrap", False)
-    assert next(told) == ("0", None)
+    Class(tmp_path, collector, store, 1, good=double(1), slow=SLOW)
+    assert collector.ended() == ("good", None)
     runners = below(collector.process.pid)
     assert runners
     os.kill(collector.process.pid, signal.SIGKILL)
     with pytest.raises(Ended):
-        next(told)
+        collector.ended()
     assert all(map(gone, runners))
 
 
-def test_closing_ends_what_still_runs(store: Store) -> None:
+def test_closing_ends_what_still_runs(store: Store, tmp_path: Path) -> None:
     made = Collector()
     made.usable()
-    told = made.collect(store, [GOOD[0], SLOW], 1, "bubblewrap", False)
-    next(told)
+    Class(tmp_path, made, store, 1, good=double(1), slow=SLOW)
+    made.ended()
     until = time.monotonic() + 20
     while cgroup.place() is not None and not groups(made.process.pid) and time.monotonic() < until:
         time.sleep(0.01)

@@ -8,8 +8,9 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from coursekit.grading.compose import belongs, compose
+from coursekit.grading import compose as module
 from coursekit.grading.intake import Part, Sheet
+from coursekit.grading.plan import Planner
 
 CHECK = '@check("u01-a")\ndef observe(x):\n    return {"y": double(x)}'
 
@@ -41,6 +42,11 @@ def release() -> NotebookNode:
 
 ANSWER = Part("code", "def double(x): return 2 * x", "u01-a-answer")
 CHECKED = Part("code", CHECK, "u01-a")
+
+
+def compose(release: NotebookNode, sheet: Sheet) -> NotebookNode:
+    """Plan, and lay out."""
+    return module.compose(release, Planner.of(release, "u01_x", ["double"], "basis").places(sheet))
 
 
 def graded(notebook: NotebookNode) -> list[NotebookNode]:
@@ -105,19 +111,3 @@ def test_the_release_is_not_changed(release: NotebookNode) -> None:
     before = json.dumps(release)
     compose(release, Sheet((ANSWER, CHECKED)))
     assert json.dumps(release) == before
-
-
-@pytest.mark.parametrize(
-    ("part", "ours"),
-    [
-        (ANSWER, True),
-        (Part("code", "def double(x): return x"), True),
-        (Part("code", "double = lambda x: x"), True),
-        (Part("code", CHECK), True),
-        (Part("code", "class double: pass"), True),
-        (Part("code", "def triple(x): return x"), False),
-        (Part("markdown", "def double(x)"), False),
-    ],
-)
-def test_what_belongs_to_the_unit(release: NotebookNode, part: Part, ours: bool) -> None:
-    assert belongs(release, Sheet((part,)), ["double"]) is ours

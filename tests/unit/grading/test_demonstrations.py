@@ -89,12 +89,12 @@ def test_checks_are_left_out_unless_somebody_reads_what_they_define() -> None:
     maker = ClassMaker(course(), judge.unit)
     checks = {cell.source for cell in judge.release.cells if cell.metadata.get("nbgrader", {}).get("grade")}
     plain = maker.filled(maker.right)
-    prepared = judge.prepare(parse(json.dumps(plain).encode()))
-    left = {prepared.sources[place] for place in prepared.skip}
+    prepared = judge.planner.prepare(parse(json.dumps(plain).encode()))
+    left = {prepared.sources[place] for place in judge.store.skip(prepared)}
     assert len(checks) == len(judge.keys) and checks <= left
     own = {"cell_type": "code", "id": "own", "metadata": {}, "source": "print(observe)", "outputs": [], "execution_count": None}
-    prepared = judge.prepare(parse(json.dumps({**plain, "cells": [*plain["cells"], own]}).encode()))
-    assert not checks & {prepared.sources[place] for place in prepared.skip}
+    prepared = judge.planner.prepare(parse(json.dumps({**plain, "cells": [*plain["cells"], own]}).encode()))
+    assert not checks & {prepared.sources[place] for place in judge.store.skip(prepared)}
 
 
 def bare(evidence: Evidence) -> bytes:
@@ -109,11 +109,10 @@ def test_observations_are_the_same_to_the_byte_with_and_without(unit: str) -> No
     judge = grader(unit)
     maker = ClassMaker(course(), judge.unit, seed=7)
     for choose in (maker.right, *[maker.mixed] * 5):
-        prepared = judge.prepare(parse(json.dumps(maker.filled(choose)).encode()))
-        skip = skippable(prepared.sources, judge.shown, [probe.source for probe in judge.probes])
+        prepared = judge.planner.prepare(parse(json.dumps(maker.filled(choose)).encode()))
         with_, without = (
             collect(list(prepared.sources), judge.probes, submission="ab", unit=unit, limits=judge.limits, skip=left)
-            for left in (frozenset[int](), skip)
+            for left in (frozenset[int](), judge.store.skip(prepared))
         )
         assert with_.outcome == without.outcome == "graded"
         assert bare(with_) == bare(without)

@@ -64,9 +64,8 @@ def test_no_isolation_is_said_and_not_tried(
 def graded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     seen: list[object] = []
     monkeypatch.setattr(module, "require", lambda isolation, collector: seen.append(isolation) or isolation)
-    monkeypatch.setattr(
-        module, "Gradebook", lambda where, unit, isolation: type("Book", (), {"submitted": Path("submitted"), "isolation": seen.append})()
-    )
+    about = {"submitted": Path("submitted"), "isolation": seen.append, "take_in": seen.append}
+    monkeypatch.setattr(module, "Gradebook", lambda where, unit, isolation: type("Book", (), about)())
     monkeypatch.setattr(module, "gather", lambda place, unit: seen.append((place, unit)) or [Submission("kim", b"")])
     monkeypatch.setattr(module, "grade", lambda book, submissions, jobs, isolation, resume, collector: LINES[:2])
     return seen
@@ -77,7 +76,7 @@ def test_json_is_one_document_on_stdout(graded: list[object], capsys: pytest.Cap
     report = json.loads(capsys.readouterr().out)
     assert report["unit"] == "u01_tensors"
     assert report["submissions"][0]["mistakes"] == {"u01-a": ["no_factor_two"], "u01-b": ["shape", "values"]}
-    assert graded == [(Path("submitted"), "u01_tensors"), "bubblewrap", "bubblewrap"]
+    assert graded == [(Path("submitted"), "u01_tensors"), [Submission("kim", b"")], "bubblewrap", "bubblewrap"]
 
 
 def test_a_submission_that_could_not_be_recorded_fails_the_command(

@@ -60,7 +60,7 @@ def test_each_wrong_answer_is_named_on_secret_inputs_too(u01: Grader) -> None:
 
 
 def test_what_was_not_run_earns_nothing_and_says_why(u01: Grader) -> None:
-    prepared = u01.prepare(parse(b""))
+    prepared = u01.planner.prepare(parse(b""))
     assert prepared.outcome == "empty: the file has no content"
     evidence = u01.store.evidence(prepared, "none")
     verdict = next(iter(u01.judge(evidence).values()))
@@ -73,12 +73,12 @@ def test_what_was_not_run_earns_nothing_and_says_why(u01: Grader) -> None:
 
 def test_another_units_notebook_is_told(u01: Grader) -> None:
     other = {"cells": [{"cell_type": "code", "source": "def unrelated(): pass"}]}
-    assert u01.prepare(parse(json.dumps(other).encode())).outcome == "wrong unit: nothing of u01_tensors is in it"
+    assert u01.planner.prepare(parse(json.dumps(other).encode())).outcome == "wrong unit: nothing of u01_tensors is in it"
 
 
 def test_the_digest_follows_the_code_and_nothing_else(u01: Grader, maker: ClassMaker) -> None:
     def digest(made: dict[str, object]) -> str:
-        return u01.prepare(parse(json.dumps(made).encode())).digest
+        return u01.planner.prepare(parse(json.dumps(made).encode())).digest
 
     blank, again = maker.blank(), maker.blank()
     again["metadata"] = {"language_info": {"name": "python", "version": "3.99"}}
@@ -89,8 +89,8 @@ def test_the_digest_follows_the_code_and_nothing_else(u01: Grader, maker: ClassM
 
 
 def test_the_courses_demonstrations_are_not_run(u01: Grader, maker: ClassMaker) -> None:
-    prepared = u01.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
-    left_out = [prepared.sources[place] for place in prepared.skip]
+    prepared = u01.planner.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
+    left_out = [prepared.sources[place] for place in u01.store.skip(prepared)]
     assert any("step_through(" in source for source in left_out)
     assert not any("def two_layer_backward" in source for source in left_out)
 
@@ -100,7 +100,8 @@ def test_no_secret_is_in_what_the_sandbox_gets(u01: Grader) -> None:
         assert all(set(case) == set(u01.keys[probe.exercise].cases[0].inputs) for case in probe.cases)
         assert "BEGIN SOLUTION" not in probe.source
         assert not any(isinstance(value, Observed) for case in probe.cases for value in case.values())
-    assert set(vars(u01.store)) == {"folder", "unit", "probes", "limits", "inputs", "_order", "_shuffled", "_last"}
+    assert set(vars(u01.store)) == {"folder", "unit", "probes", "limits", "shown", "inputs", "_order", "_shuffled", "_last"}
+    assert u01.store.shown <= {cell.source for cell in u01.release.cells}
 
 
 def test_another_seed_gives_other_inputs(u01: Grader) -> None:
@@ -165,11 +166,11 @@ def test_outputs_land_in_their_cells(u01: Grader, maker: ClassMaker) -> None:
 def test_an_answer_by_autograd_is_flagged_where_it_is_asked_by_hand_and_loses_nothing(
     u01: Grader, maker: ClassMaker
 ) -> None:
-    right = u01.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
+    right = u01.planner.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
     assert u01.review(right) == {}
     cheat = "def sse_grad(pred, y):\n    p = pred.clone().requires_grad_()\n    ((p - y) ** 2).sum().backward()\n    return p.grad"
     made = maker.filled(lambda e: cheat if e.id == "u01-sse-grad" else maker.right(e))
-    flagged = u01.prepare(parse(json.dumps(made).encode()))
+    flagged = u01.planner.prepare(parse(json.dumps(made).encode()))
     assert u01.review(flagged)["u01-sse-grad"] == ["backward", "requires_grad_"]
 
 

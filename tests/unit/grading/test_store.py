@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +18,17 @@ from coursekit.grading.collect import Probe
 from coursekit.grading.evidence import CellRun, Evidence
 from coursekit.grading.grader import grader
 from coursekit.grading.limits import Limits
-from coursekit.grading.store import Prepared, Store
+from coursekit.grading.plan import Prepared
+from coursekit.grading.store import Store
 
-PREPARED = Prepared(("a = 1", "print(a)"), None, "ab", frozenset({1}))
+PREPARED = Prepared(("a = 1", "print(a)"), None, "ab")
 Collected = Callable[..., list[dict[str, object]]]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     probe = Probe("u00-double", "def observe(x): return {'y': double(x)}", "observe", [{"x": 1.0}, {"x": 2.0}])
-    return Store(tmp_path / "evidence", "u00", [probe], Limits())
+    return Store(tmp_path / "evidence", "u00", [probe], Limits(), frozenset({"print(a)"}))
 
 
 @pytest.fixture
@@ -86,6 +88,19 @@ def test_what_need_not_run_is_passed_on(store: Store, collected: Collected) -> N
     assert (asked[0]["sources"], asked[0]["skip"], asked[0]["submission"]) == (["a = 1", "print(a)"], {1}, "ab")
 
 
+def test_its_turn_is_over_before_the_disk_has_taken_the_evidence(
+    store: Store, collected: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one submission waits for the disk, the next can run."""
+    collected()
+    turn, free = threading.Semaphore(1), []
+    run, save = module.collect, module.files.save
+    monkeypatch.setattr(module, "collect", lambda *a, **k: free.append(turn.acquire(blocking=False)) or run(*a, **k))
+    monkeypatch.setattr(module.files, "save", lambda *a: free.append(turn.acquire(blocking=False)) or save(*a))
+    store.evidence(PREPARED, "none", turn=turn)
+    assert free == [False, True]
+
+
 def test_what_cannot_run_ends_in_its_outcome(store: Store, collected: Collected) -> None:
     asked = collected()
     evidence = store.evidence(replace(PREPARED, outcome="wrong unit: nothing of u00 is in it"), "none")
@@ -120,9 +135,11 @@ def test_a_file_that_changed_since_it_was_read_is_read_again(store: Store, colle
 
 def test_another_process_gets_the_same_store(tmp_path: Path) -> None:
     inputs = {"x": torch.arange(3.0), "shape": [2, 3], "nothing": None, "far": math.inf, "name": "ä"}
-    store = Store(tmp_path, "u00", [Probe("u00-f", "def observe(**x): ...", "observe", [inputs, {"x": torch.ones(1)}])], Limits(cell_seconds=7))
+    probe = Probe("u00-f", "def observe(**x): ...", "observe", [inputs, {"x": torch.ones(1)}])
+    store = Store(tmp_path, "u00", [probe], Limits(cell_seconds=7), frozenset({"a", "b"}))
     again = Store.unpack(store.pack())
     assert (again.folder, again.unit, again.limits, again.inputs) == (tmp_path, "u00", store.limits, store.inputs)
+    assert again.shown == {"a", "b"}
     assert [probe.frames for probe in again.probes] == [probe.frames for probe in store.probes]
     assert again._order == store._order
 
