@@ -7,23 +7,26 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from grading import UNIT, Measured, header, make_class, ours, timed
+from grading import UNIT, busy, header, make_class, ours, timed
 
 from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.grading import evidence
 from coursekit.grading.demo import ClassMaker
 
-FEW, MANY = 10, 90
+STUDENTS, FIRST, LAST = 110, 10, 100  # of which so many are measured: neither the start nor the end is in what one more costs
 CORES = "import os, sys; os.sched_setaffinity(0, {cores}); "
 RUN = "from coursekit.cli import main; sys.exit(main(sys.argv[1:]))"
 WORK = """import json, time
@@ -50,47 +53,81 @@ def ceiling() -> float:
     return 2 * statistics.median(alone) / statistics.median(together)
 
 
-def grade(where: Path, students: int, cores: set[int]) -> Measured:
+@dataclass(frozen=True)
+class Further:
+    """What one more submission costs, in the middle of a class. start: seconds until there is nothing more to start."""
+
+    seconds: float
+    cpu: float
+    start: float
+
+
+class Watch(threading.Thread):
+    """Looks now and then how many are graded, and what the machine has spent until then."""
+
+    def __init__(self, where: Path) -> None:
+        super().__init__(daemon=True)
+        self.folder = where / "autograder" / "feedback"
+        self.seen: list[tuple[int, float, float]] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.02):
+            graded = len(os.listdir(self.folder)) if self.folder.is_dir() else 0
+            self.seen.append((graded, time.perf_counter(), busy()))
+
+    def between(self, began: float) -> Further:
+        first, last = (next(one for one in self.seen if one[0] >= many) for many in (FIRST, LAST))
+        count = last[0] - first[0]
+        seconds = (last[1] - first[1]) / count
+        return Further(seconds, (last[2] - first[2]) / count, first[1] - began - first[0] * seconds)
+
+
+def grade(where: Path, cores: set[int]) -> Further:
     """Grade a class for the first time: nothing is there to be used again, and nothing to be replaced."""
     for made in ("evidence", "autograded", "feedback"):
         shutil.rmtree(where / "autograder" / made, ignore_errors=True)
     (where / "autograder" / "gradebook.db").unlink(missing_ok=True)
     command = [sys.executable, "-c", CORES.format(cores=cores) + RUN, "grade", UNIT, "--jobs", str(len(cores))]
-    return timed(f"{students} submissions, {len(cores)} core(s)", command, where, students)
+    watch, began = Watch(where), time.perf_counter()
+    watch.start()
+    try:
+        timed(f"{STUDENTS} submissions, {len(cores)} core(s)", command, where, STUDENTS)
+    finally:
+        watch.over.set()
+        watch.join()
+    return watch.between(began)
 
 
 def further(root: Path, maker: ClassMaker, rounds: int) -> list[str]:
-    """What one more submission costs: the difference between two class sizes, so that the start is in neither."""
-    places = {size: ours(root, make_class(maker, size), f"class-{size}") for size in (FEW, MANY)}
-    runs: dict[tuple[int, int], list[Measured]] = {}
-    limits, insides = [], []
-    for _ in range(rounds):
+    """What one more submission costs, with one core for everything and with two, and how far two go further than one."""
+    where = ours(root, make_class(maker, STUDENTS), "class")
+    runs: dict[int, list[Further]] = {1: [], 2: []}
+    limits = []
+    for number in range(rounds):
+        for count in (1, 2) if number % 2 else (2, 1):
+            runs[count].append(grade(where, set(range(count))))
+            print(f"  {runs[count][-1]}", file=sys.stderr)
         limits.append(ceiling())
-        for cores in ({0}, {0, 1}):
-            for size, where in places.items():
-                runs.setdefault((len(cores), size), []).append(grade(where, size, cores))
-            if len(cores) == 1:
-                insides += [evidence.load(path).cpu_seconds for path in (places[MANY] / "autograder" / "evidence").rglob("*.evidence")]
-    inside = statistics.mean(insides)
+    inside = statistics.mean(evidence.load(path).cpu_seconds for path in (where / "autograder" / "evidence").rglob("*.evidence"))
     rows = ["| | s per further submission | processor s per further submission | start |", "|---|---|---|---|"]
-    wall, cpu = {}, {}
-    for cores in (1, 2):
-        few, many = runs[cores, FEW], runs[cores, MANY]
-        wall[cores] = statistics.median((b.seconds - a.seconds) / (MANY - FEW) for a, b in zip(few, many, strict=True))
-        cpu[cores] = statistics.median((b.cpu - a.cpu) / (MANY - FEW) for a, b in zip(few, many, strict=True))
-        start = statistics.median(one.seconds for one in few) - FEW * wall[cores]
-        what = "1 worker, one core for everything" if cores == 1 else "2 workers, two cores"
-        rows.append(f"| {what} | {wall[cores]:.3f} | {cpu[cores]:.3f} | {start:.1f} s |")
-    most = statistics.median(limits)
-    ratio = wall[1] / wall[2]
+    for count, what in ((1, "1 worker, one core for everything"), (2, "2 workers, two cores")):
+        middle = {name: statistics.median(getattr(one, name) for one in runs[count]) for name in ("seconds", "cpu", "start")}
+        rows.append(f"| {what} | {middle['seconds']:.3f} | {middle['cpu']:.3f} | {middle['start']:.1f} s |")
+    ratios = [one.seconds / two.seconds for one, two in zip(runs[1], runs[2], strict=True)]
+    beyond = [one.cpu - inside for one in runs[1]]
     return [
         *rows,
         "",
-        f"- 1 → 2: {ratio:.2f} times the throughput; two programs that share nothing get {most:.2f} times on this machine: {ratio / most:.0%} of it.",
-        f"- The runner itself, cells and probes: {inside:.3f} s of processor time per submission. "
-        f"All the rest, on one core: {cpu[1] - inside:.3f} s.",
-        f"- Classes of {FEW} and {MANY}, {rounds} rounds, medians.",
+        f"- 1 → 2: {_spread(ratios)} times the throughput; two programs that share nothing get {_spread(limits)} times on this machine.",
+        f"- The runner itself, cells and probes: {inside:.3f} s of processor time per submission. All the rest, on one core: {_spread(beyond, 3)} s.",
+        f"- A class of {STUDENTS}, from the {FIRST}th to the {LAST}th; {rounds} rounds, medians, and the least and the most of them.",
     ]
+
+
+def _spread(numbers: list[float], digits: int = 2) -> str:
+    least, middle, most = (f"{one:.{digits}f}" for one in (min(numbers), statistics.median(numbers), max(numbers)))
+    return f"{middle} ({least} to {most})"
 
 
 def long_run(root: Path, maker: ClassMaker, sizes: tuple[int, ...]) -> list[str]:
@@ -126,10 +163,10 @@ def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--long", action="store_true", help="classes of 50, 200 and 1,000 instead")
     asked.add_argument("--sizes", type=int, nargs="+", default=[50, 200, 1000], help="of the classes for --long")
-    asked.add_argument("--rounds", type=int, default=3, help="of the shorter measurement")
+    asked.add_argument("--rounds", type=int, default=5, help="of the shorter measurement")
     options = asked.parse_args()
     where = course()
-    lines = header(max(options.sizes) if options.long else MANY)
+    lines = header(max(options.sizes) if options.long else STUDENTS)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         maker = ClassMaker(where, catalog.load(where.catalog).unit(UNIT))
         lines += long_run(Path(folder), maker, tuple(options.sizes)) if options.long else further(Path(folder), maker, options.rounds)
