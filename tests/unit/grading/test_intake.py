@@ -155,3 +155,24 @@ def test_missing_places_and_broken_zips_say_what_to_do(tmp_path: Path) -> None:
 )
 def test_student_names_are_safe_as_folders(name: str, safe: str) -> None:
     assert clean(name) == safe
+
+
+def test_files_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "kim.ipynb").write_bytes(b"first")
+    [item] = gather(tmp_path, "u01_tensors")
+    (tmp_path / "kim.ipynb").write_bytes(b"second")
+    assert item.data == b"second"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_file_in_a_zip_says_what_to_do(tmp_path: Path, method: int) -> None:
+    archive = tmp_path / "all.zip"
+    text = b"some text of a notebook " * 50
+    with zipfile.ZipFile(archive, "w", method) as file:
+        file.writestr("kim.ipynb", text)
+    data = bytearray(archive.read_bytes())
+    data[60:64] = b"\xff\xff\xff\xff"
+    archive.write_bytes(data)
+    [item] = gather(archive, "u01_tensors")
+    with pytest.raises(CourseError, match=r"all\.zip cannot be read as a zip"):
+        item.data  # noqa: B018
