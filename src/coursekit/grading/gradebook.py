@@ -119,7 +119,7 @@ class Shared:
         setattr(book, method, find)
 
     def settle(self) -> None:
-        """Make what was written last. Grades are read anew: the database computes a part of them. Raises: SQLAlchemyError."""
+        """Make what was written last. Grades are then read anew at once, not one by one for what the database computes. Raises: SQLAlchemyError."""
         for book in self.open.values():
             with self._or_nothing(book):
                 self._commit[book]()

@@ -111,6 +111,7 @@ def handed_in(book: Any) -> None:
     book.add_assignment("u01")
     book.add_notebook("u01", "u01")
     book.add_grade_cell("u01-a", "u01", "u01", max_score=3.0, cell_type="code")
+    book.add_grade_cell("u01-b", "u01", "u01", max_score=4.0, cell_type="code")
     book.add_solution_cell("u01-a-answer", "u01", "u01")
     book.close()
     settle()
@@ -138,7 +139,7 @@ def test_one_submission_asks_the_same_only_once(path: Path, questions: list[str]
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's way to add a submission
-def test_grades_are_told_as_they_are_now(path: Path) -> None:
+def test_grades_are_told_as_they_are_now(path: Path, questions: list[str]) -> None:
     """The score of a grade is computed by the database: what was read before it was written would be told as it was."""
     with one_connection():
         book = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
@@ -150,10 +151,13 @@ def test_grades_are_told_as_they_are_now(path: Path) -> None:
                 grade = book.find_grade("u01-a", "u01", "u01", "kim")
                 assert (grade.score, grade.max_score) == (0.0, 3.0)
                 grade.auto_score = 2.0
+                book.find_grade("u01-b", "u01", "u01", "kim").auto_score = 1.0
             settle()
+            asked = len(questions)
             with book:
-                assert book.find_grade("u01-a", "u01", "u01", "kim").score == 2.0
-                assert book.find_submission("u01", "kim").score == 2.0
+                assert [book.find_grade(name, "u01", "u01", "kim").score for name in ("u01-a", "u01-b")] == [2.0, 1.0]
+                assert len(questions) == asked + 1
+                assert book.find_submission("u01", "kim").score == 3.0
                 assert book.find_comment("u01-a-answer", "u01", "u01", "kim").comment is None
 
 
