@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections import OrderedDict
 from html import escape
 from typing import IO, Any, ClassVar
 
@@ -18,6 +19,7 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
+MOST = 500  # pieces; a notebook of the course has about 100 cells, of which ten or so are a student's own
 ALT = ' alt="No description has been provided for this image"'
 FOCUS = (re.compile(r'(<div class="[^"]*\bjp-Cell-inputWrapper\b[^"]*")'), re.compile(r'(<div class="[^"]*\bjp-OutputArea-output\b[^"]*")'))
 IN_PIECES = """{%- extends whole -%}
@@ -96,8 +98,8 @@ class FeedbackExporter(HTMLExporter):
         for name, function in {
             "highlight_code": self.filters.get("highlight_code", highlighted),
             "filter_data_type": widgets(notebook_metadata=self._nb_metadata, parent=self, resources=resources),
-            "kept_piece": lambda cell: _kept().get(key(cell)),
-            "keep_piece": lambda piece, cell: _once(key(cell), lambda: _reachable(piece)),
+            "kept_piece": lambda cell: _pieces().get(key(cell)),
+            "keep_piece": lambda piece, cell: _pieces().keep(key(cell), _reachable(piece)),
         }.items():
             me.register_filter(name, function)
         page, resources = super(HTMLExporter, me).from_notebook_node(nb, resources, **kw)
@@ -118,16 +120,24 @@ def _tools(language: str) -> tuple[Any, Any]:
     return get_lexer_by_name(language), HtmlFormatter(cssclass=escape(f" highlight hl-{language}"))
 
 
+class _Pieces:
+    """Cells' HTML, as long as it is asked for: what a class shares stays, what only one student wrote makes room."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Any, str] = OrderedDict()
+
+    def get(self, key: Any) -> str | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def keep(self, key: Any, piece: str) -> str:
+        self._kept[key] = piece
+        while len(self._kept) > MOST:
+            self._kept.popitem(last=False)
+        return piece
+
+
 @functools.lru_cache(maxsize=1)
-def _kept() -> dict[Any, str]:
-    return {}
-
-
-def _once(key: Any, make: Any) -> str:
-    """Make a text once; when there are many, begin anew."""
-    kept = _kept()
-    if key not in kept:
-        if len(kept) > 4096:
-            kept.clear()
-        kept[key] = make()
-    return kept[key]
+def _pieces() -> _Pieces:
+    return _Pieces()

@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 from nbconvert.exporters import HTMLExporter
 from traitlets.config import Config
 
+from coursekit.grading import feedback as module
 from coursekit.grading.feedback import FeedbackExporter
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -48,3 +49,14 @@ def test_the_page_is_the_same(notebook: nbformat.NotebookNode, template: str) ->
     plain, first, second = (re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "id", str(BeautifulSoup(page, "html.parser"))) for page in pages)
     assert first == plain
     assert second == plain
+
+
+def test_what_is_asked_for_stays_and_the_rest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    pieces = module._Pieces()
+    for number in range(10):
+        pieces.keep(number, f"one student's {number}")
+        if pieces.get("shared") is None:
+            assert number == 0, "what each page asks for was given up"
+            assert pieces.keep("shared", "the class's") == "the class's"
+    assert [number for number in range(10) if pieces.get(number) is not None] == [8, 9]
