@@ -106,59 +106,57 @@ def questions() -> Iterator[list[str]]:
     event.remove(Engine, "before_cursor_execute", note)
 
 
-def handed_in(book: Any) -> None:
-    """A student, and a submission of an assignment with one graded cell and one answer."""
-    book.add_assignment("u01")
-    book.add_notebook("u01", "u01")
-    book.add_grade_cell("u01-a", "u01", "u01", max_score=3.0, cell_type="code")
-    book.add_grade_cell("u01-b", "u01", "u01", max_score=4.0, cell_type="code")
-    book.add_solution_cell("u01-a-answer", "u01", "u01")
-    book.close()
-    settle()
-
-
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's way to add a submission
-def test_one_submission_asks_the_same_only_once(path: Path, questions: list[str]) -> None:
+@pytest.fixture
+def book(path: Path) -> Iterator[Any]:
+    """A shared gradebook that holds an assignment with two graded cells and one answer."""
     with one_connection():
-        book = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
-        handed_in(book)
-        with one_submission():
-            with book:
-                book.update_or_create_student("kim")
-                book.update_or_create_submission("u01", "kim")
-            with book:
-                student, made = book.find_student("kim"), book.find_submission("u01", "kim")
-                notebook = book.find_submission_notebook("u01", "u01", "kim")
-            asked = len(questions)
-            with book:
-                assert book.find_student("kim") is student
-                assert book.find_submission("u01", "kim") is made
-                assert book.find_submission_notebook("u01", "u01", "kim") is notebook
-            assert questions[asked:] == []
-        assert book.find_student("kim") is not student
+        made: Any = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
+        made.add_assignment("u01")
+        made.add_notebook("u01", "u01")
+        for cell, points in (("u01-a", 3.0), ("u01-b", 4.0)):
+            made.add_grade_cell(cell, "u01", "u01", max_score=points, cell_type="code")
+        made.add_solution_cell("u01-a-answer", "u01", "u01")
+        made.close()
+        settle()
+        yield made
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's way to add a submission
-def test_grades_are_told_as_they_are_now(path: Path, questions: list[str]) -> None:
+def test_one_submission_asks_the_same_only_once(book: Any, questions: list[str]) -> None:
+    with one_submission():
+        with book:
+            book.update_or_create_student("kim")
+            book.update_or_create_submission("u01", "kim")
+        with book:
+            student, made = book.find_student("kim"), book.find_submission("u01", "kim")
+            notebook = book.find_submission_notebook("u01", "u01", "kim")
+        asked = len(questions)
+        with book:
+            assert book.find_student("kim") is student
+            assert book.find_submission("u01", "kim") is made
+            assert book.find_submission_notebook("u01", "u01", "kim") is notebook
+        assert questions[asked:] == []
+    assert book.find_student("kim") is not student
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # nbgrader's way to add a submission
+def test_grades_are_told_as_they_are_now(book: Any, questions: list[str]) -> None:
     """The score of a grade is computed by the database: what was read before it was written would be told as it was."""
-    with one_connection():
-        book = nbgrader.apps.api.Gradebook(f"sqlite:///{path}")
-        handed_in(book)
-        with one_submission():
-            book.add_student("kim")
-            book.add_submission("u01", "kim")
-            with book:
-                grade = book.find_grade("u01-a", "u01", "u01", "kim")
-                assert (grade.score, grade.max_score) == (0.0, 3.0)
-                grade.auto_score = 2.0
-                book.find_grade("u01-b", "u01", "u01", "kim").auto_score = 1.0
-            settle()
-            asked = len(questions)
-            with book:
-                assert [book.find_grade(name, "u01", "u01", "kim").score for name in ("u01-a", "u01-b")] == [2.0, 1.0]
-                assert len(questions) == asked + 1
-                assert book.find_submission("u01", "kim").score == 3.0
-                assert book.find_comment("u01-a-answer", "u01", "u01", "kim").comment is None
+    with one_submission():
+        book.add_student("kim")
+        book.add_submission("u01", "kim")
+        with book:
+            grade = book.find_grade("u01-a", "u01", "u01", "kim")
+            assert (grade.score, grade.max_score) == (0.0, 3.0)
+            grade.auto_score = 2.0
+            book.find_grade("u01-b", "u01", "u01", "kim").auto_score = 1.0
+        settle()
+        asked = len(questions)
+        with book:
+            assert [book.find_grade(name, "u01", "u01", "kim").score for name in ("u01-a", "u01-b")] == [2.0, 1.0]
+            assert len(questions) == asked + 1
+            assert book.find_submission("u01", "kim").score == 3.0
+            assert book.find_comment("u01-a-answer", "u01", "u01", "kim").comment is None
 
 
 def test_what_is_not_there_may_come(path: Path) -> None:
