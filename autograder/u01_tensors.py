@@ -1419,6 +1419,9 @@ def differences(f, x, h, quotient, dtype=torch.float64):
     return torch.stack([quotient(f(x + step), f(x), f(x - step)) for step in steps]).view(x.shape)
 
 
+ROUNDED = Tolerance(1e-3, 0, "float32: rounding of f, about 1e-6, over the smallest h, 1e-3; a wrong step is off by more where h is large")
+
+
 @numeric.wrong("`{function}` takes a one-sided difference: its error shrinks with h, not with h². Step to "
                "both sides of x, and mind the distance between the two points.")
 def one_sided(f, x, h):
@@ -1439,13 +1442,13 @@ def back_minus_ahead(f, x, h):
 
 @numeric.wrong("`{function}` computes in float32: the difference of two nearly equal numbers keeps only a "
                "few of 7 digits. Make a float64 copy of x before the first step, and store the result in "
-               "float64.")
+               "float64.", within=ROUNDED)
 def in_single(f, x, h):
     return differences(f, x.float(), h, lambda ahead, here, back: (ahead - back) / (2 * h), torch.float32)
 
 
 @numeric.wrong("`{function}` returns float64, but it has only float32 precision: the points or the "
-               "quotients were rounded on the way. Convert before the computation, not after it.")
+               "quotients were rounded on the way. Convert before the computation, not after it.", within=ROUNDED)
 def converts_too_late(f, x, h):
     return in_single(f, x, h).double()
 

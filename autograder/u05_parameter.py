@@ -1096,13 +1096,24 @@ def bce_overflows(z, y):
     return (torch.log(1 + torch.exp(z)) - y * z).mean()
 
 
-@bce.wrong(
+KINKS = (
     "The loss of `{function}` is right everywhere, and its gradient is wrong where a logit is exactly 0: "
-    "`clamp` and `abs` have kinks there. Weights that start at 0 give such logits."
+    "`clamp`, `relu` and `abs` have kinks there. Weights that start at 0 give such logits."
 )
+
+
+@bce.wrong(KINKS)
 def bce_kinks(z, y):
+    """As with clamp up to torch 2.13, which passes the gradient at its bound."""
     refuse(z, y)
-    return (z.clamp(min=0) - y * z + torch.log1p(torch.exp(-z.abs()))).mean()
+    return (torch.where(z >= 0, z, 0 * z) - y * z + torch.log1p(torch.exp(-z.abs()))).mean()
+
+
+@bce.wrong(KINKS)
+def bce_kinks_closed(z, y):
+    """As with relu, and with clamp since torch 2.15, which stop it there."""
+    refuse(z, y)
+    return (torch.relu(z) - y * z + torch.log1p(torch.exp(-z.abs()))).mean()
 
 
 @bce.wrong("`{function}` adds the losses up. Asked for is their mean.")

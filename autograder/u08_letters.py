@@ -491,7 +491,7 @@ dataset = Key(
         "labels": EXACT,
         "given": EXACT,
         "batch": SINGLE,
-        "without_normalisation": SINGLE,
+        "without_normalisation": Tolerance(2e-5, 1e-5, "a float32 mean over 784 numbers below 10, which may be zero up to rounding"),
     },
     weights={"batch": 2, "labels": 2, "given": 0.5},
 )
@@ -2348,13 +2348,13 @@ program = Key(
     form=("trained",),
     tolerance=dict.fromkeys(("status", "counts", "measured", "gap", "batches"), EXACT)
     | {
-        "start": Tolerance(1e-6, 0, "the seeded initialisation itself; a step of length 0 changes nothing"),
+        "start": Tolerance(1e-5, 1e-7, "the seeded initialisation itself, float32 below 0.1; a step of length 0 changes nothing"),
         "steps": Tolerance(
             0.05,
             0,
             "the first step of Adam has the length lr, up to its epsilon and weight decay; later ones vary with rounding",
         ),
-        "off_by": Tolerance(0, 1e-4, "float32 means over a few pictures, in batches of another size"),
+        "off_by": Tolerance(0.01, 1e-4, "float32 means over a few pictures, in batches of another size; wrong ones come from trainings"),
         "valid_accuracy": Tolerance(
             0,
             0.1,

@@ -118,10 +118,11 @@ def _author_verbs(verb: _Verb) -> None:
     prove = verb(
         "prove",
         "prove that the checks accept right answers and name wrong ones",
-        lambda a: _call("coursekit.proof.prove:main", a.units, a.seeds, a.json, a.page),
+        lambda a: _call("coursekit.proof.prove:main", a.units, a.seeds, a.json, a.page, a.shipped),
     )
     prove.add_argument("units", nargs="*", metavar="UNIT", help="default: every unit")
     prove.add_argument("--seeds", type=_positive, default=200, metavar="N", help="fresh seeds for the reference")
+    prove.add_argument("--shipped", action="store_true", help="only judge this machine's answers with the committed keys")
     prove.add_argument("--page", metavar="FILE", help="renew these units' rows in a table such as docs/proof.md")
     _json(prove)
 

@@ -33,7 +33,7 @@ CALLS: list[tuple[list[str], str, tuple[object, ...]]] = [
         "coursekit.build.scaffold:new_exercise",
         ("u02", "u02-my-relu", "exercise"),
     ),
-    (["prove", "u01", "--seeds", "5"], "coursekit.proof.prove:main", (["u01"], 5, False, None)),
+    (["prove", "u01", "--seeds", "5"], "coursekit.proof.prove:main", (["u01"], 5, False, None, False)),
     (
         ["grade", "u01", "--resume", "--jobs", "2"],
         "coursekit.grading.grade:main",

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from coursekit.build.source import Exercise, UnitSource
-from coursekit.checks.compare import portable
+from coursekit.checks.compare import words
 from coursekit.checks.key import UNTRIED, Case, ExerciseKey, KnownWrong
 from coursekit.checks.probe import run_probe
 from coursekit.checks.snapshot import Failure, Observed, Opaque, Seen, Snapshot, picture
-from coursekit.course.authoring import Key
+from coursekit.course.authoring import Key, Wrong
 from coursekit.errors import CourseError
 
 Seed = Callable[[str, int], int]
@@ -170,14 +170,21 @@ class Compiler:
         _run(self.source, text, exercise.answer.line, names)
         return names[exercise.function]
 
-    def compile(self, exercise_id: str, seed: Seed = visible_seed, costly: bool = True) -> ExerciseKey:
+    def compile(
+        self,
+        exercise_id: str,
+        seed: Seed = visible_seed,
+        costly: bool = True,
+        inputs: list[dict[str, Any]] | None = None,
+    ) -> ExerciseKey:
         """Make an exercise's key for the seeds.
 
-        Args: costly: False leaves out the cases that take seconds.
+        Args: costly: False leaves out the cases that take seconds. inputs: take these instead of generating them.
         Raises: CourseError: if the reference itself fails where it should not.
         """
         exercise, key = self.source.exercises[exercise_id], self.key(exercise_id)
-        inputs = self.all_inputs(exercise_id, seed, costly)
+        if inputs is None:
+            inputs = self.all_inputs(exercise_id, seed, costly)
         cheap = inputs[: key.cases - key.costly]
         expected = self.observe(exercise, inputs)
         if all(item.failure is not None for item in expected):
@@ -189,26 +196,25 @@ class Compiler:
                 "Mend the solution, the probe or the inputs.",
             )
 
-        def known(name: str, hint: str, answer: Any, released: bool = False) -> KnownWrong:
-            seen = self.observe(exercise, cheap, answer) + (Observed(lost=UNTRIED),) * (len(inputs) - len(cheap))
+        def known(item: Wrong, released: bool = False) -> KnownWrong:
+            seen = self.observe(exercise, cheap, item.answer) + (Observed(lost=UNTRIED),) * (len(inputs) - len(cheap))
             return KnownWrong(
-                name,
-                hint,
+                item.name,
+                item.hint.replace("{function}", exercise.function),
                 tuple(_bare(item, want.failure is None, key.form) for item, want in zip(seen, expected, strict=True)),
                 released,
+                (item.within.rtol, item.within.atol) if item.within else None,
             )
 
-        wrong = [
-            known(item.name, item.hint.replace("{function}", exercise.function), item.answer)
-            for item in key.wrong_answers
-        ]
+        wrong = [known(item) for item in key.wrong_answers]
         if exercise.broken is not None:
-            wrong.insert(0, known("as_released", AS_RELEASED, self.redefined(exercise, exercise.broken), released=True))
+            broken = self.redefined(exercise, exercise.broken)
+            wrong.insert(0, known(Wrong(broken, AS_RELEASED, called="as_released"), released=True))
         names = dict.fromkeys(name for item in expected for name in item.values)
         tolerance = {name: (key.tolerance_of(name).rtol, key.tolerance_of(name).atol) for name in names}
         tolerance |= dict.fromkeys(key.form, ANYTHING)
         cases = tuple(
-            Case(item, _bare(seen, message=False, form=key.form)) for item, seen in zip(inputs, expected, strict=True)
+            Case(item, _bare(seen, identity=False, form=key.form)) for item, seen in zip(inputs, expected, strict=True)
         )
         return ExerciseKey(
             exercise_id,
@@ -226,15 +232,20 @@ class Compiler:
         return [self.compile(exercise, seed) for exercise in self.source.exercises]
 
 
-def _bare(seen: Observed, message: bool, form: Sequence[str] = ()) -> Observed:
+def _bare(seen: Observed, identity: bool, form: Sequence[str] = ()) -> Observed:
     """An observation without the author's own lines: a key that students have must not quote the solution.
 
-    Args: message: keep the exception's text, by which a known wrong answer is recognised. form: names of which only the form is kept.
+    Args: identity: keep what a known wrong answer's failure is recognised by, which is the same on every machine.
+    form: names of which only the form is kept.
     """
     if seen.failure is None:
         kept = {name: _form(value) if name in form else value for name, value in seen.values.items()}
         return replace(seen, values=kept)
-    return replace(seen, failure=Failure(seen.failure.type_name, portable(seen.failure.message) if message else ""))
+    failure = seen.failure
+    if not identity:
+        return replace(seen, failure=Failure(failure.type_name, ""))
+    known_by = Failure(failure.type_name, words(failure), step=failure.step, operation=failure.operation, own=failure.own)
+    return replace(seen, failure=known_by)
 
 
 def _form(value: Snapshot) -> Snapshot:

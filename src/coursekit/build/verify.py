@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from coursekit.build.compile import Compiler, opaque
 from coursekit.build.source import Exercise, UnitSource
-from coursekit.checks.judge import REFUSAL, judge
+from coursekit.checks.judge import judge
 from coursekit.checks.key import ExerciseKey
+from coursekit.checks.likeness import REFUSAL
 from coursekit.checks.verdict import State
 from coursekit.course.authoring import Key
 from coursekit.course.catalog import Unit, load, section

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coursekit.checks.snapshot import Observed, Opaque, Seen, Snapshot
+from coursekit.checks.snapshot import Failure, Observed, Opaque, Seen, Snapshot
 
 Tolerance = tuple[float, float]
 
@@ -102,17 +102,38 @@ def _same_dtype(got: Tensor, want: Tensor, strict: bool, number: bool) -> bool:
 
 
 def same_failure(got: Observed, want: Observed) -> bool:
-    """Two runs failed alike: the same exception with the same text."""
-    if got.failure is None or want.failure is None:
-        return False
-    return (got.failure.type_name, _gist(got.failure.message)) == (want.failure.type_name, _gist(want.failure.message))
+    """Two runs failed alike."""
+    return got.failure is not None and want.failure is not None and identity(got.failure) == identity(want.failure)
 
 
+def identity(failure: Failure) -> tuple[str, int, str, str]:
+    """What tells one failure from another on every processor, Python and torch.
+
+    Returns: the exception's type, the probe's statement, the operation that failed, the words that count.
+    """
+    kind = failure.type_name
+    if kind == "NotImplementedError" and not failure.own:
+        kind = "RuntimeError"  # its base class: of two versions of torch, one raises this, the other that
+    return kind, failure.step, failure.operation, words(failure)
+
+
+def words(failure: Failure) -> str:
+    """What counts of a failure's text: all that the learner or the course says; of a library's text the numbers, for its
+    wording changes between versions, and the sizes in it are the learner's own.
+    """
+    if failure.own:
+        return _gist(failure.message)
+    first = _BETWEEN.sub(r"\1 ", failure.message.split("\n", 1)[0])
+    return " ".join(sorted(_NUMBER.findall(first)[:20]))
+
+
+_NUMBER = re.compile(r"(?<![\w.])\d+")
+_BETWEEN = re.compile(r"(\d)[x.](?=\d)")  # of 3x4 and 0.5
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:/[^\s'\"/]+)+/(?=[^\s'\"/])")
 
 
 def _gist(message: str) -> str:
-    """The part of a message that does not change between torch versions' file and line notes."""
+    """The first words of a message."""
     return portable(message).split("\n", 1)[0].split(" (", 1)[0][:120]
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from coursekit.checks.compare import Rules, refused, same_case
 from coursekit.checks.diagnose import NUMERIC, Finding, diagnose
-from coursekit.checks.key import UNTRIED, ExerciseKey, KnownWrong
+from coursekit.checks.key import ExerciseKey
+from coursekit.checks.likeness import REFUSAL, behaves_like, known_for, names_of, right, rules_of
 from coursekit.checks.snapshot import Failure, Observed, Snapshot
 from coursekit.checks.verdict import State, Verdict
 
-REFUSAL = "(refuses wrong input)"  # the name under which cases that expect an exception are counted
 PROBE = "observe"  # what every check cell calls its probe
 
 
@@ -30,14 +30,14 @@ def judge(key: ExerciseKey, observed: Sequence[Observed], device: str = "cpu") -
         )
     if (stub := _not_started(key, seen, device)) is not None:
         return stub
-    names = _names(key)
-    wrong = [name for name in names if not _right(key, name, seen, device)]
-    right = [name for name in names if name not in wrong]
+    names = names_of(key)
+    wrong = [name for name in names if not right(key, name, seen, device)]
+    fine = [name for name in names if name not in wrong]
     if not wrong:
         return Verdict(key.id, key.function, State.PASSED, 1.0, right=tuple(names))
     findings, matched = _explain(key, wrong, seen, device)
     return Verdict(
-        key.id, key.function, State.NOT_YET, _credit(key, right), findings, tuple(_counted(key, right)), matched
+        key.id, key.function, State.NOT_YET, _credit(key, fine), findings, tuple(_counted(key, fine)), matched
     )
 
 
@@ -45,36 +45,15 @@ def _verdict(key: ExerciseKey, state: State, finding: Finding) -> Verdict:
     return Verdict(key.id, key.function, state, 0.0, (finding,))
 
 
-def rules_of(key: ExerciseKey, name: str, device: str) -> Rules:
-    """How one observation of an exercise is compared."""
-    return Rules(key.tolerance.get(name, key.tolerance.get("", (1e-4, 1e-6))), name in key.strict_dtype, device)
-
-
-def _names(key: ExerciseKey) -> list[str]:
-    names = list(dict.fromkeys(name for case in key.cases for name in case.expected.values))
-    return names + ([REFUSAL] if any(case.expected.failure for case in key.cases) else [])
-
-
-def _right(key: ExerciseKey, name: str, seen: tuple[Observed, ...], device: str) -> bool:
-    if name == REFUSAL:
-        return all(refused(got) for got, case in zip(seen, key.cases, strict=True) if case.expected.failure)
-    rules = rules_of(key, name, device)
-    return all(
-        same_case(name, got, case.expected, rules)
-        for got, case in zip(seen, key.cases, strict=True)
-        if name in case.expected.values
-    )
-
-
 def _counted(key: ExerciseKey, right: list[str]) -> list[str]:
     """Guards and refusals keep a right answer honest, and count only with it: a blank changes no input either."""
-    earning = [name for name in _names(key) if name != REFUSAL and name not in key.guards]
+    earning = [name for name in names_of(key) if name != REFUSAL and name not in key.guards]
     complete = all(name in right for name in earning)
     return [name for name in right if complete or name in earning]
 
 
 def _credit(key: ExerciseKey, right: list[str]) -> float:
-    weight = {name: key.weights.get(name, 1.0) for name in _names(key)}
+    weight = {name: key.weights.get(name, 1.0) for name in names_of(key)}
     return sum(weight[name] for name in _counted(key, right)) / sum(weight.values())
 
 
@@ -90,7 +69,7 @@ def _not_started(key: ExerciseKey, seen: tuple[Observed, ...], device: str) -> V
             Finding("not-defined", f"`{key.function}` is not defined. Run the cell that defines it, then this one."),
         )
     for wrong in key.wrong:
-        if wrong.released and _behaves_like(key, wrong, seen, device):
+        if wrong.released and behaves_like(key, wrong, seen, device):
             return _verdict(
                 key,
                 State.NOT_STARTED,
@@ -119,63 +98,12 @@ def _stub(key: ExerciseKey, failure: Failure) -> str:
     )
 
 
-def _alike(key: ExerciseKey, name: str, a: tuple[Observed, ...], b: tuple[Observed, ...], device: str) -> bool:
-    """Two runs agree on one name in every case that is not there to be refused. b: of a known wrong answer."""
-    rules = rules_of(key, name, device)
-    return all(
-        same_case(name, x, y, rules)
-        for x, y, case in zip(a, b, key.cases, strict=True)
-        if not case.expected.failure and y.lost != UNTRIED
-    )
-
-
-def _behaves_like(key: ExerciseKey, wrong: KnownWrong, seen: tuple[Observed, ...], device: str) -> bool:
-    """Everything agrees: each name, and whether wrong input is refused."""
-    names = dict.fromkeys(name for item in (*wrong.observed, *seen) for name in item.values) or {"": None}
-    return all(_alike(key, name, seen, wrong.observed, device) for name in names) and all(
-        refused(x) == refused(y)
-        for x, y, case in zip(seen, wrong.observed, key.cases, strict=True)
-        if case.expected.failure
-    )
-
-
-def _mistaken(key: ExerciseKey, name: str, wrong: KnownWrong) -> bool:
-    """A known wrong answer gives something wrong under a name, in a case in which it was tried."""
-    rules = rules_of(key, name, "cpu")
-    return any(
-        not same_case(name, got, case.expected, rules)
-        for got, case in zip(wrong.observed, key.cases, strict=True)
-        if name in case.expected.values and got.lost != UNTRIED
-    )
-
-
-def _known_for(key: ExerciseKey, name: str, seen: tuple[Observed, ...], device: str) -> KnownWrong | None:
-    """The first known wrong answer that gives exactly this under one name."""
-    if name == REFUSAL:  # many wrong answers refuse nothing; only one that is right otherwise explains it
-        if any(got.failure for got, case in zip(seen, key.cases, strict=True) if case.expected.failure):
-            return None
-        return next(
-            (w for w in key.wrong if [n for n in _names(key) if not _right(key, n, w.observed, "cpu")] == [REFUSAL]),
-            None,
-        )
-    if not any(name in item.values for item in seen):
-        return None
-    return next(
-        (
-            w
-            for w in key.wrong
-            if _mistaken(key, name, w) and _alike(key, name, seen, w.observed, device) and not w.released
-        ),
-        None,
-    )
-
-
 def _explain(
     key: ExerciseKey, bad: list[str], seen: tuple[Observed, ...], device: str
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """A known wrong answer that gives all of this; else one for each name; else the general diagnosis."""
     for wrong in key.wrong:
-        if not wrong.released and _behaves_like(key, wrong, seen, device):
+        if not wrong.released and behaves_like(key, wrong, seen, device):
             return (Finding("known", wrong.hint),), (wrong.name,)
     for item in seen:
         if item.lost is not None:
@@ -185,7 +113,7 @@ def _explain(
     findings: list[Finding] = []
     matched: list[str] = []
     for name in bad:
-        known = _known_for(key, name, seen, device)
+        known = known_for(key, name, seen, device)
         if known is not None:
             matched.append(known.name)
         finding = Finding("known", known.hint) if known is not None else _general(key, name, seen, device)

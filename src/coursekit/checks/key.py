@@ -15,11 +15,10 @@ from typing import Any
 from torch import Tensor
 
 from coursekit.checks import wire
-from coursekit.checks.compare import close
 from coursekit.checks.snapshot import Observed, decode, decode_observed, encode, encode_observed
 from coursekit.errors import CourseError
 
-VERSION = 1
+VERSION = 2
 UNTRIED = "not tried"  # a known wrong answer on a case that is too costly for it
 
 
@@ -33,12 +32,16 @@ class Case:
 
 @dataclass(frozen=True)
 class KnownWrong:
-    """A wrong answer's observations, one a case. `released`: it is the bug that the release notebook shows."""
+    """A wrong answer's observations, one a case.
+
+    `released`: it is the bug that the release notebook shows. within: (rtol, atol) in which observations are taken for its own.
+    """
 
     name: str
     hint: str
     observed: tuple[Observed, ...]
     released: bool = False
+    within: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,21 @@ class ExerciseKey:
     strict_dtype: tuple[str, ...] = ()
 
 
-def dump(unit: str, keys: list[ExerciseKey]) -> bytes:
-    """Write a unit's key as one compressed frame; the same keys give the same frame."""
+def machine() -> dict[str, str]:
+    """The versions that observations are made with, and the processor's vector instructions."""
+    import platform
+
+    import torch
+
+    return {
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+    }
+
+
+def dump(unit: str, keys: list[ExerciseKey], made_with: dict[str, str] | None = None) -> bytes:
+    """Write a unit's key as one compressed frame; the same keys give the same frame. made_with: `machine()`, for messages."""
     tensors: dict[str, Tensor] = {}
     exercises = [
         {
@@ -77,6 +93,7 @@ def dump(unit: str, keys: list[ExerciseKey]) -> bytes:
                     "name": wrong.name,
                     "hint": wrong.hint,
                     "released": wrong.released,
+                    "within": wrong.within and list(wrong.within),
                     "observed": [encode_observed(item, tensors) for item in wrong.observed],
                 }
                 for wrong in key.wrong
@@ -84,8 +101,8 @@ def dump(unit: str, keys: list[ExerciseKey]) -> bytes:
         }
         for key in keys
     ]
-    frame = wire.pack({"format": "coursekit-key", "version": VERSION, "unit": unit, "exercises": exercises}, tensors)
-    return zlib.compress(frame, 9)
+    head = {"format": "coursekit-key", "version": VERSION, "unit": unit, "made_with": made_with or {}}
+    return zlib.compress(wire.pack({**head, "exercises": exercises}, tensors), 9)
 
 
 def parse(data: bytes) -> dict[str, ExerciseKey]:
@@ -101,40 +118,21 @@ def parse(data: bytes) -> dict[str, ExerciseKey]:
         ) from None
 
 
+def maker(data: bytes) -> dict[str, str]:
+    """The versions that a key was made with; empty if it does not say."""
+    try:
+        said = wire.unpack(frame(data))[0].get("made_with")
+    except ValueError:
+        return {}
+    return {str(name): str(version) for name, version in said.items()} if isinstance(said, dict) else {}
+
+
 def frame(data: bytes) -> bytes:
     """A key file's frame; compressed bytes differ between zlib versions, the frame does not. Raises: ValueError: if damaged."""
     try:
         return zlib.decompress(data)
     except zlib.error as error:
         raise ValueError(f"its bytes are damaged ({error})") from None
-
-
-def equivalent(a: bytes, b: bytes) -> bool:
-    """Whether two key files say the same, up to the last digits of numbers, which differ between processors."""
-    try:
-        (message, tensors), (other, others) = wire.unpack(frame(a)), wire.unpack(frame(b))
-    except ValueError:
-        return False
-    return (
-        _near(message, other)
-        and tensors.keys() == others.keys()
-        and all(
-            one.dtype == others[name].dtype
-            and one.shape == others[name].shape
-            and bool(close(one, others[name], (1e-5, 1e-7)).all())
-            for name, one in tensors.items()
-        )
-    )
-
-
-def _near(a: Any, b: Any) -> bool:
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_near(a[name], b[name]) for name in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_near, a, b))
-    if isinstance(a, float) and isinstance(b, float):
-        return abs(a - b) <= 1e-5 * max(abs(a), abs(b)) + 1e-7
-    return type(a) is type(b) and bool(a == b)
 
 
 def _exercise(item: dict[str, Any], tensors: dict[str, Tensor]) -> ExerciseKey:
@@ -148,6 +146,7 @@ def _exercise(item: dict[str, Any], tensors: dict[str, Tensor]) -> ExerciseKey:
             entry["hint"],
             tuple(decode_observed(seen, tensors) for seen in entry["observed"]),
             bool(entry["released"]),
+            entry["within"] and (float(entry["within"][0]), float(entry["within"][1])),
         )
         for entry in item["wrong"]
     )

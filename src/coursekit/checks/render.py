@@ -6,7 +6,7 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from coursekit.checks.judge import REFUSAL
+from coursekit.checks.likeness import REFUSAL
 from coursekit.checks.verdict import State, Verdict
 
 if TYPE_CHECKING:

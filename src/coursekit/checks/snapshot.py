@@ -62,6 +62,8 @@ class Failure:
 
     Args: type_name: class name. message: its text, cut at 2000 characters.
     line: the student's own source line, if known. lineno: counted from 1 in the cell. function: where it stands.
+    step: which statement of the probe was running, counted from 1; 0 if unknown. operation: what failed there, such as "matmul".
+    own: the text is the learner's or the course's (a `raise` or `assert` of theirs), not Python's or a library's.
     """
 
     type_name: str
@@ -69,6 +71,9 @@ class Failure:
     line: str = ""
     lineno: int = 0
     function: str = ""
+    step: int = 0
+    operation: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -257,6 +262,9 @@ def decode_observed(form: Any, tensors: Mapping[str, Tensor]) -> Observed:
             str(raw.get("line", ""))[:400],
             raw["lineno"] if type(raw.get("lineno")) is int else 0,
             str(raw.get("function", ""))[:200],
+            raw["step"] if type(raw.get("step")) is int else 0,
+            str(raw.get("operation", ""))[:100],
+            raw.get("own") is True,
         )
     lost = form.get("lost")
     if values and failure is not None:

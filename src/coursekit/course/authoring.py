@@ -20,14 +20,20 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Wrong:
-    """A wrong answer that learners give: runnable code that stands in for theirs, and the hint it earns."""
+    """A wrong answer that learners give: runnable code that stands in for theirs, and the hint it earns.
+
+    within: how near an observation must be to this answer's to be taken for it, where that is not the exercise's own tolerance.
+    called: its name, if not that of its code.
+    """
 
     answer: Answer
     hint: str
+    within: Tolerance | None = None
+    called: str = ""
 
     @property
     def name(self) -> str:
-        return self.answer.__name__
+        return self.called or self.answer.__name__
 
 
 FLOAT32 = Tolerance(1e-4, 1e-6, "float32 carries 7 digits; sums of a few dozen terms lose two of them")
@@ -73,11 +79,14 @@ class Key:
         self.expected_by_oracle = function
         return function
 
-    def wrong(self, hint: str) -> Callable[[Any], Any]:
-        """Register a wrong answer with its hint; `{function}` in the hint becomes the student's function's name."""
+    def wrong(self, hint: str, within: Tolerance | None = None) -> Callable[[Any], Any]:
+        """Register a wrong answer with its hint; `{function}` in the hint becomes the student's function's name.
+
+        Args: within: for an answer whose numbers are mostly rounding, and differ between processors; its hint holds for all of them.
+        """
 
         def register(answer: Answer) -> Answer:
-            self.wrong_answers.append(Wrong(answer, hint))
+            self.wrong_answers.append(Wrong(answer, hint, within))
             return answer
 
         return register

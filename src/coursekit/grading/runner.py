@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import functools
 import json
+import linecache
 import os
 import random
 import resource
@@ -24,10 +25,12 @@ import torch
 from torch import Tensor
 
 from coursekit.checks import wire
-from coursekit.checks.probe import failure_of, run_probe
+from coursekit.checks.failure import failure_of
+from coursekit.checks.probe import run_probe
 from coursekit.checks.snapshot import Observed, decode, encode_observed
 from coursekit.grading.shell import Recorder, Shell
 
+PROBE = "<probe>"  # the file name under which a probe's lines are known
 HIGH_FD = 100  # out of the way of code that closes or reuses small numbers
 
 
@@ -139,10 +142,11 @@ class Runner:
 
     def observe(self, request: dict[str, Any], tensors: dict[str, Tensor]) -> Observed:
         inputs: Any = decode(request["inputs"], tensors)
-        space, name, absent = self.shell.user_ns, request["name"], object()
+        space, name, source, absent = self.shell.user_ns, request["name"], request["source"], object()
         before = space.get(name, absent)
+        linecache.cache[PROBE] = (len(source), None, source.splitlines(keepends=True), PROBE)
         try:
-            exec(_compiled(request["source"]), space)
+            exec(_compiled(source), space)
             function = space[name]
         except KeyboardInterrupt:
             raise
@@ -168,7 +172,7 @@ class Runner:
 
 @functools.lru_cache(maxsize=8)  # asked once for each case of an exercise
 def _compiled(source: str) -> CodeType:
-    return compile(source, "<probe>", "exec")
+    return compile(source, PROBE, "exec")
 
 
 def run(number: int, settings: dict[str, Any], shell: Shell) -> None:

@@ -55,6 +55,21 @@ def visible(stage: Stage, finding: Finding) -> None:
             finding.own_hint.add(wrong.name)
 
 
+def shipped(stage: Stage, finding: Finding) -> None:
+    """With the committed key, which another machine made, right answers of this machine pass, and each wrong one gets its own hint."""
+    key, place = stage.shipped_key, "the committed key"
+    if key is None:
+        finding.say("there is no committed key. Run `coursekit build`.")
+        return
+    made = stage.observed_on(key)
+    _right(stage, finding, key, place)
+    for wrong in made:
+        if wrong.released:
+            _released(finding, key, wrong, place)
+        elif _named(finding, key, wrong, place):
+            finding.own_hint.add(wrong.name)
+
+
 def fresh(stage: Stage, finding: Finding, number: int) -> None:
     """On fresh inputs right answers pass; wrong ones fail, and so does one that knows the visible ones."""
     place = f"fresh seed {number}"

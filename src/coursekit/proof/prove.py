@@ -29,11 +29,19 @@ CHUNK = 10  # seeds in one task
 MUTANT_LIMIT, SEEDS_LIMIT = 60.0, 900.0  # seconds before a worker process is taken for hung
 
 
-def main(units: list[str], seeds: int = 200, as_json: bool = False, page_at: str | None = None) -> int:
-    """Prove the named units, or all. page_at: a file whose table gets the rows. Returns: 0, or 1 if one is below the bar."""
+def main(
+    units: list[str], seeds: int = 200, as_json: bool = False, page_at: str | None = None, shipped: bool = False
+) -> int:
+    """Prove the named units, or all.
+
+    Args: page_at: a file whose table gets the rows. shipped: judge with the committed keys on their own inputs, and nothing else:
+    whether this machine's Python and torch give what the keys hold.
+    Returns: 0, or 1 if one is below the bar.
+    """
     where = course()
     selected = catalog.load(where.catalog).select(units)
-    reports = prove(where, [unit.name for unit in selected], seeds, jobs=max(2, min(8, os.cpu_count() or 2)))
+    jobs = max(2, min(8, os.cpu_count() or 2))
+    reports = prove(where, [unit.name for unit in selected], 0 if shipped else seeds, jobs, shipped)
     fine = all(report.fine for report in reports)
     if as_json:
         print(json.dumps({"ok": fine, "units": [data(report) for report in reports]}, indent=1))
@@ -44,14 +52,14 @@ def main(units: list[str], seeds: int = 200, as_json: bool = False, page_at: str
     return 0 if fine else 1
 
 
-def prove(where: Course, units: Iterable[str], seeds: int, jobs: int = 2) -> list[Report]:
+def prove(where: Course, units: Iterable[str], seeds: int, jobs: int = 2, shipped: bool = False) -> list[Report]:
     """Run all trials of the units.
 
     Args: jobs: worker processes; 0 runs the trials in this process.
     Raises: CourseError: if a unit's source or key cannot be read or run.
     """
     loaded = [_Unit(where, name) for name in units]
-    work = [(unit, mutant, trial) for unit in loaded for mutant, trial in unit.trials(seeds)]
+    work = [(unit, mutant, trial) for unit in loaded for mutant, trial in unit.trials(seeds, shipped)]
     answers = each([trial for _, _, trial in work], serve, jobs, _seconds)
     # disable=None: no bar unless stderr is a terminal
     for index, answer in tqdm(
@@ -59,7 +67,7 @@ def prove(where: Course, units: Iterable[str], seeds: int, jobs: int = 2) -> lis
     ):
         unit, mutant, trial = work[index]
         unit.take(trial, mutant, answer)
-    return [unit.report(seeds) for unit in loaded]
+    return [unit.report(seeds, shipped) for unit in loaded]
 
 
 def _seconds(trial: Trial) -> float:
@@ -78,8 +86,10 @@ class _Unit:
         self.found = {exercise: Finding() for exercise in self.source.exercises}
         self.fates: dict[str, dict[Mutant, str | None]] = {exercise: {} for exercise in self.source.exercises}
 
-    def trials(self, seeds: int) -> list[tuple[Mutant | None, Trial]]:
+    def trials(self, seeds: int, shipped: bool) -> list[tuple[Mutant | None, Trial]]:
         """All tasks of the unit; those of a mutant come with it."""
+        if shipped:
+            return [(None, Trial(self.source.path, self.key_path, name, shipped=True)) for name in self.source.exercises]
         made: list[tuple[Mutant | None, Trial]] = []
         for name, exercise in self.source.exercises.items():
             for start in range(0, seeds, CHUNK):
@@ -102,11 +112,11 @@ class _Unit:
         else:
             found.add(answer)
 
-    def report(self, seeds: int) -> Report:
-        rows = [self._row(exercise, seeds) for exercise in self.source.exercises.values()]
-        return Report(self.source.name, rows, self.problems)
+    def report(self, seeds: int, shipped: bool = False) -> Report:
+        rows = [self._row(exercise, seeds, shipped) for exercise in self.source.exercises.values()]
+        return Report(self.source.name, rows, self.problems, shipped)
 
-    def _row(self, exercise: Exercise, seeds: int) -> Row:
+    def _row(self, exercise: Exercise, seeds: int, shipped: bool) -> Row:
         key, found, fates = self.compiler.key(exercise.id), self.found[exercise.id], self.fates[exercise.id]
         oracle = f"{len(found.oracle)} of {len(found.names)}" if key.expected_by_oracle else "no oracle"
         row = Row(exercise.id, oracle, seeds, len(key.variants), len(key.wrong_answers), len(found.own_hint))
@@ -119,7 +129,7 @@ class _Unit:
                 row.equivalent[mutant.name] = key.equivalent[mutant.name]
             else:
                 row.survivors.append((self._place(exercise, mutant), mutant.name))
-        stale = _stale(key, {mutant.name: fate for mutant, fate in fates.items()})
+        stale = [] if shipped else _stale(key, {mutant.name: fate for mutant, fate in fates.items()})
         row.problems = [*_grouped(found.problems), *stale]
         return row
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from coursekit.build.compile import Compiler, secret_seed, visible_seed
 from coursekit.build.source import read
-from coursekit.checks.key import ExerciseKey
+from coursekit.checks import key as keys
+from coursekit.checks.key import ExerciseKey, KnownWrong
 from coursekit.checks.snapshot import Observed, live
+from coursekit.course.paths import course
 
 MUTANT_SEEDS = 5
 COSTLY_SEEDS = 2  # fresh seeds on which cases that take seconds are tried, too
@@ -45,6 +47,16 @@ class Stage:
     @functools.cached_property
     def visible_key(self) -> ExerciseKey:
         return self.compiler.compile(self.name, visible_seed)
+
+    @functools.cached_property
+    def shipped_key(self) -> ExerciseKey | None:
+        """The committed key, which learners have. Raises: CourseError: if it cannot be read."""
+        path = course().keys / f"{self.compiler.source.name}.key"
+        return keys.parse(path.read_bytes()).get(self.name) if path.is_file() else None
+
+    def observed_on(self, key: ExerciseKey) -> tuple[KnownWrong, ...]:
+        """What this machine's wrong answers give on another key's inputs."""
+        return self.compiler.compile(self.name, inputs=[live(case.inputs) for case in key.cases]).wrong
 
     def fresh_key(self, number: int) -> ExerciseKey:
         """A key on other inputs. Raises: CourseError: if the reference fails on all of them."""

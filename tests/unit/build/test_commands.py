@@ -83,6 +83,15 @@ def test_check_notices(mini: Any, capsys: pytest.CaptureFixture[str], spoil: str
     ]
 
 
+def test_an_orphan_is_removed_not_built(mini: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    build([])
+    (mini.notebook.parent / "u07_gone.ipynb").write_text("{}")
+    assert build([], check=True) == 1
+    assert capsys.readouterr().err == (
+        "out of sync: notebooks/u07_gone.ipynb\nRemove what no unit builds, or list its unit in course.toml.\n"
+    )
+
+
 def test_an_orphan_is_nobodys_business_when_one_unit_is_checked(mini: Any) -> None:
     build([])
     (mini.notebook.parent / "u07_gone.ipynb").write_text("{}")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from coursekit.checks.compare import Rules, close, portable, refused, same, same_failure
-from coursekit.checks.snapshot import Observed, Opaque, Seen, picture
+from coursekit.checks.compare import Rules, close, portable, refused, same, same_failure, words
+from coursekit.checks.snapshot import Failure, Observed, Opaque, Seen, picture
 
 RULES = Rules()
 X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 4.0, -6.0]])
@@ -115,11 +115,39 @@ def test_objects_are_compared_by_the_name_of_their_type() -> None:
     assert not same(Opaque("a.B"), Seen(X), RULES)
 
 
-def test_failures_are_alike_by_type_and_first_line(fail: Callable[..., Observed]) -> None:
-    one = fail("RuntimeError", "shapes differ (at a.cpp:3)\nmore")
-    assert same_failure(one, fail("RuntimeError", "shapes differ (at b.cpp:9)"))
-    assert not same_failure(one, fail("ValueError", "shapes differ"))
+def test_failures_are_alike_by_type_place_and_own_words(fail: Callable[..., Observed]) -> None:
+    one = fail("ValueError", "the graph has a cycle (of 3)\nmore", step=2, own=True)
+    assert same_failure(one, fail("ValueError", "the graph has a cycle (of 4)", step=2, own=True))
+    assert not same_failure(one, fail("ValueError", "the graph is empty", step=2, own=True))
+    assert not same_failure(one, fail("ValueError", "the graph has a cycle", step=1, own=True))
+    assert not same_failure(one, fail("KeyError", "the graph has a cycle", step=2, own=True))
     assert not same_failure(one, Observed())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)", "mm: mat1 is 3x4, mat2 5x6"),
+        ("cannot pickle '_io.BufferedReader' object", "cannot pickle 'BufferedReader' instances"),
+        ("got [4, 3] but expected shape compatible with [3, 2]", "expected [3, 2], got [4, 3]"),
+        ("expected Float, got float32", "expected float"),
+    ],
+)
+def test_of_a_librarys_words_only_the_numbers_count(fail: Callable[..., Observed], one: str, other: str) -> None:
+    assert same_failure(fail("RuntimeError", one), fail("RuntimeError", other))
+
+
+def test_other_numbers_are_another_failure(fail: Callable[..., Observed]) -> None:
+    one = fail("RuntimeError", "expected 1, got 2")
+    assert not same_failure(one, fail("RuntimeError", "expected 1, got 3"))
+    assert words(Failure("RuntimeError", "sizes (3x4x5) and 0.5 of 2")) == "0 2 3 4 5 5"
+    assert words(Failure("RuntimeError", words(Failure("RuntimeError", "a 3x4 b 12")))) == "12 3 4", "as a key holds it"
+
+
+def test_two_names_of_one_error(fail: Callable[..., Observed]) -> None:
+    ours = fail("NotImplementedError", "", own=True)
+    assert same_failure(fail("NotImplementedError", "mean"), fail("RuntimeError", "mean"))
+    assert not same_failure(ours, fail("RuntimeError", "", own=True))
 
 
 @pytest.mark.parametrize("name", ["NotImplementedError", "NameError", "SystemExit"])

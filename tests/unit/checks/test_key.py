@@ -27,7 +27,7 @@ def key(see: Callable[..., Any], fail: Callable[..., Any]) -> ExerciseKey:
         Case({"x": X, "lr": 0.1, "sizes": [1, 2]}, seen),
         Case({"x": X.T}, fail("ValueError", "shapes", "raise", 3, "f")),
     )
-    wrong = (KnownWrong("zero", "All zero.", (see(grad=0 * X), seen), released=True),)
+    wrong = (KnownWrong("zero", "All zero.", (see(grad=0 * X), seen), released=True, within=(1e-3, 0.0)),)
     return ExerciseKey(
         "u01-x", "f", ("a?", "b", "c"), cases, wrong, ("ok",), {"grad": 2.0}, {"grad": (1e-4, 1e-6)}, ("grad",)
     )
@@ -40,9 +40,18 @@ def test_round_trip(key: ExerciseKey) -> None:
     for name in ("id", "function", "hints", "guards", "weights", "tolerance", "strict_dtype"):
         assert getattr(back, name) == getattr(key, name)
     assert (back.wrong[0].name, back.wrong[0].hint, back.wrong[0].released) == ("zero", "All zero.", True)
+    assert back.wrong[0].within == (1e-3, 0.0)
     assert back.cases[1].expected.failure == key.cases[1].expected.failure
     for mine, theirs in zip(back.cases, key.cases, strict=True):
         assert same(dict(mine.expected.values), dict(theirs.expected.values), Rules((0.0, 0.0), strict_dtype=True))
+
+
+def test_a_key_says_what_it_was_made_with(key: ExerciseKey) -> None:
+    import torch
+
+    assert keys.maker(keys.dump("u01_x", [key], keys.machine()))["torch"] == torch.__version__
+    assert list(keys.machine()) == ["Python", "torch", "processor"]
+    assert keys.maker(keys.dump("u01_x", [key])) == keys.maker(b"damaged") == {}
 
 
 @pytest.mark.parametrize("cut", [0, 4, 8, 40, -1])

@@ -9,7 +9,7 @@ import pytest
 
 from coursekit.checks import render
 from coursekit.checks.diagnose import Finding
-from coursekit.checks.judge import REFUSAL
+from coursekit.checks.likeness import REFUSAL
 from coursekit.checks.verdict import State, Verdict
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from coursekit.build.compile import Compiler
+from coursekit.build.source import read
+from coursekit.checks import key as keys
+from coursekit.checks.snapshot import Observed
 from coursekit.errors import CourseError
 from coursekit.proof.prove import main
 
@@ -204,3 +209,37 @@ def test_a_mutant_that_ends_python_costs_only_itself(mini: Any) -> None:
     assert "line 4: len(y) > 999 -> len(y) <= 999" not in survivors
     assert report.rows[0].mutants == report.rows[0].killed + len(survivors)
     assert report.rows[0].own_hint == 6
+
+
+def commit(mini: Any) -> Any:
+    """Write the visible key, as a build would. Returns: its path."""
+    compiler = Compiler.of(read(mini.root / "solutions" / "u01_tensors.py"), mini.root / "autograder" / "u01_tensors.py")
+    path = mini.root / "data" / "keys" / "u01_tensors.key"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(keys.dump("u01_tensors", compiler.compile_all()))
+    return path
+
+
+def test_the_committed_key_is_judged_with(mini: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["u01"], shipped=True) == 1
+    assert "`u01-sse-grad`: there is no committed key. Run `coursekit build`." in capsys.readouterr().out
+    commit(mini)
+    assert main(["u01"], shipped=True) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["exercise,", "by", "the", "committed", "key", "variants", "own", "hint"]
+    assert [line.split() for line in lines[3:5]] == [["u01-sse-grad", "2", "6/6"], ["u01-hunt-mean", "2", "6/6"]]
+    assert lines[-1] == "u01_tensors: proved."
+
+
+def test_a_committed_key_that_this_machine_does_not_give(mini: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """As if another version of torch had made it: a hint is lost, and a right answer refused."""
+    path = commit(mini)
+    made = keys.parse(path.read_bytes())
+    sse = made["u01-sse-grad"]
+    wrong = [dataclasses.replace(one, observed=(Observed(),) * len(one.observed)) if one.name == "sign" else one for one in sse.wrong]
+    path.write_bytes(keys.dump("u01_tensors", [dataclasses.replace(sse, wrong=tuple(wrong)), made["u01-hunt-mean"]]))
+    assert main(["u01"], shipped=True) == 1
+    out = capsys.readouterr().out
+    assert "5/6" in out
+    assert "`u01-sse-grad`: the wrong answer sign gets the hint of" in out
+    assert "on the committed key" in out
