@@ -60,7 +60,7 @@ def test_ids_are_stable_and_speak(built: tuple[Any, Any], mini: Any) -> None:
 
 
 def test_two_equal_cells_have_two_ids(mini: Any) -> None:
-    mini.source.write_text(mini.source.read_text() + "\n# %%\nprint(1)\n\n# %%\nprint(1)\n")
+    mini.source.write_text(mini.source.read_text("utf-8") + "\n# %%\nprint(1)\n\n# %%\nprint(1)\n", "utf-8")
     nb = notebook.solution(read(mini.source), catalog.load(mini.toml).unit("u01"))
     assert nb.cells[-1].id == f"{nb.cells[-2].id}-2"
 
