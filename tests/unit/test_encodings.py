@@ -6,7 +6,6 @@ The lint rule PLW1514 says so where it can tell that something is a path; this l
 from __future__ import annotations
 
 import ast
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,13 +36,8 @@ def unsaid(text: str) -> Iterator[str]:
         yield f"line {node.lineno}: {ast.unparse(node)[:80]}"
 
 
-def python_files(root: Path) -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=root, capture_output=True, encoding="utf-8", check=True).stdout
-    return [root / name for name in listed.splitlines() if (root / name).is_file()]
-
-
-def test_every_text_file_is_opened_with_its_encoding(repository: Path) -> None:
-    files = python_files(repository)
+def test_every_text_file_is_opened_with_its_encoding(written: list[Path], repository: Path) -> None:
+    files = [path for path in written if path.suffix == ".py"]
     assert len(files) > 200
     found = {path.relative_to(repository).as_posix(): list(unsaid(path.read_text("utf-8"))) for path in files}
     assert {name: lines for name, lines in found.items() if lines} == {}
