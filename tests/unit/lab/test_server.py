@@ -87,7 +87,7 @@ def test_a_kernel_that_comes_first(
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
 def test_a_kernel_of_another_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other-python"
-    other.write_text("#!/bin/sh\necho /somewhere/else\n", "utf-8")
+    other.write_text('#!/bin/sh\necho \'"/somewhere/else"\'\n', "utf-8")
     other.chmod(0o755)
     kernelspec(tmp_path, str(other))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
