@@ -93,7 +93,7 @@ def test_every_submission_ends_in_one_stated_outcome(graded: Graded) -> None:
         "other-course": "wrong unit",
     }
     assert words == {student: odd.get(student, "graded") for student in graded.files}
-    assert graded.lines["loops"].outcome == "timed out (cell 3: timed out)"
+    assert graded.lines["loops"].outcome == "timed out (cell 4: timed out)"
 
 
 @pytest.mark.parametrize(
