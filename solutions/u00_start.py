@@ -51,8 +51,8 @@ from coursekit.checks import check, expect_error, hint, progress
 # ## Before you start: three predictions
 #
 # Each unit opens with three small questions. Write down your answers first, then run the cell: you learn
-# most where you were sure and wrong. To run a cell, click into it and press Shift+Enter. Run the two cells
-# above first, because every notebook here starts with its parameters and its imports.
+# most where you were sure and wrong. To run a cell, click into it and press Shift+Enter. Run the three
+# cells above first: every notebook here starts with its parameters, a look whether the course is installed, and its imports.
 #
 # 1. `step` is defined while `rate` is 0.1, and called when it is 0.5. What does it return?
 # 2. `note` is called twice, each time with one word. What does the second call return?
@@ -392,7 +392,7 @@ import u00_tools
 
 print("imported:     ", u00_tools.double(torch.arange(3)))
 file = Path("u00_tools.py")
-file.write_text(file.read_text().replace("2 * t", "t + t + 100"))
+file.write_text(file.read_text("utf-8").replace("2 * t", "t + t + 100"), "utf-8")
 import u00_tools
 print("imported again", u00_tools.double(torch.arange(3)))
 importlib.reload(u00_tools)

@@ -770,6 +770,10 @@ step_through(lambda k: timeline(helped, k + 1 if k + 1 < len(helped.batches) els
 # crosses to the main process through shared memory. Only then is the next batch chosen for that worker. The main process
 # waits at the start, where workers must first come to life, and hardly ever after.
 #
+# How long that start takes depends on the system. Under Linux a worker is a copy of the main process and is there in
+# milliseconds. Under Windows and macOS it is a new Python that imports PyTorch first: the second run then takes about
+# 2.5 s instead of 0.25 s, and is longer than the first. The batches are the same. Section 6.5 says more.
+#
 # Two rules of thumb follow. If the main process waits between steps, loading is the bottleneck: more workers, or less
 # work per sample. If it never waits, more workers only cost memory. And batches arrive **in the sampler's order**,
 # whichever worker is faster, so a seeded loader gives the same batches with 0, 1 or 8 workers.
@@ -828,7 +832,9 @@ def observe(base_seeds, workers):
 # %% [markdown]
 # With it, real workers and two epochs give eight different draws. The numbers are repeatable, because `base_seed` comes
 # from the main process's generator: with the same `torch.manual_seed`, or with a `generator=` of the loader's own, they
-# come back. (`start_worker_afresh` is a `worker_init` that stands in a module; section 6.5 says why that matters.)
+# come back. The cell takes `start_worker_afresh`, which is a `worker_init` that stands in a module. Yours stands in a
+# notebook cell: the check calls it on any system, but a loader can send it to its workers under Linux up to Python 3.13
+# only; section 6.5 says why.
 
 # %%
 from coursekit.data.workers import start_worker_afresh
@@ -915,9 +921,10 @@ for num_workers in (0, 1, 2):
 
 # %% [markdown]
 # Reading takes $24 \cdot 10$ ms and training $6 \cdot 40$ ms. One after the other that is 0.48 s. Side by side it cannot be less than
-# 0.24 s plus the wait for the first batch. Measured on two cores: 0.49 s without workers, 0.32 s with one, 0.34 s with two. Here one
-# worker keeps up with training, and a second brings nothing but another process to start. Your numbers will differ; the
-# way to find out is the same.
+# 0.24 s plus the wait for the first batch. Measured on two cores under Linux: 0.49 s without workers, 0.32 s with one, 0.32 s with two.
+# Here one worker keeps up with training, and a second brings nothing but another process to start. With workers started
+# as under Windows and macOS, the same machine took 1.5 s with one and 2.9 s with two: in an epoch of half a second the
+# start is all that counts. Your numbers will differ; the way to find out is the same.
 #
 # **Prefetch.** Each worker works up to `prefetch_factor` batches ahead. More ahead evens out samples of very different
 # cost, and takes memory: workers × factor batches lie ready.
@@ -951,12 +958,14 @@ print(tuple(x.shape), x.dtype, y.dtype, "pinned:", x.is_pinned())
 # ### 6.5 Windows, macOS, and notebooks
 #
 # How a worker comes to life differs between systems, and the difference explains most error messages about workers.
+# `DataLoader` takes the system's own way unless you name another (`multiprocessing_context="spawn"`). Until the first batch
+# of two workers was there, it took on two cores:
 #
-# | start method | used by | the worker | costs |
+# | start method | used by | the worker | first batch |
 # |---|---|---|---|
-# | `fork` | Linux, up to Python 3.13 | is a copy of the main process | milliseconds |
-# | `spawn` | Windows, macOS | is a new Python; receives dataset and functions by `pickle` | 1–3 s, it imports PyTorch |
-# | `forkserver` | Linux, from Python 3.14 on | is a copy of a clean, early Python; receives by `pickle` | between the two |
+# | `fork` | Linux, up to Python 3.13 | is a copy of the main process | 0.05 s |
+# | `spawn` | Windows, macOS | is a new Python; receives dataset and functions by `pickle`, and imports PyTorch | 2.1 s |
+# | `forkserver` | Linux, from Python 3.14 on | is a copy of a clean, early Python; receives and imports the same | 1.9 s |
 #
 # Pickle does not send code. Of a class it sends the **name**, and the new process imports it. **Predict** what is in the
 # bytes of a pickled `TextSamples`: its methods, or a place where to find them?

@@ -793,7 +793,7 @@ def fit(model, optimizer, scheduler, train_loader, valid_loader, epochs, path):
 @check("u08-fit")
 def observe(x, y, w, epochs, stops, lr, dropout, seed):
     def crash(run, *given):                            # the disk is full when the next checkpoint is written
-        save, torch.save = torch.save, lambda saved, to, **_: (Path(to).write_bytes(b"half of it"), open("/dev/full/no"))
+        save, torch.save = torch.save, lambda saved, to, **_: (Path(to).write_bytes(b"half of it"), open("/dev/full/no", "rb"))
         try:
             with contextlib.suppress(OSError):
                 run(*given)
@@ -1050,12 +1050,12 @@ parts = ["read_pixels", "cross_split_duplicates", "LetterDataset", "make_loaders
 head = next(text for text in In if text.startswith("import argparse"))
 cells = [next(text for text in reversed(In) if f"\ndef {name}(" in "\n" + text or f"\nclass {name}(" in "\n" + text) for name in parts]
 end = 'if __name__ == "__main__":\n    raise SystemExit(main())\n'
-Path("letters_train.py").write_text("\n\n\n".join([head, *cells, end]))
-print(len(Path("letters_train.py").read_text().splitlines()), "lines")
+Path("letters_train.py").write_text("\n\n\n".join([head, *cells, end]), encoding="utf-8")      # what Python reads, on every system
+print(len(Path("letters_train.py").read_text(encoding="utf-8").splitlines()), "lines")
 
 # %%
 words = [str(root / "train"), str(root / "valid"), "--epochs", "1" if fast else "10", "--model", "lenet" if fast else "resnet8", "--lr", "0.003", "--out", "module.pt"]
-done = subprocess.run([sys.executable, "-m", "letters_train", *words], capture_output=True, text=True)
+done = subprocess.run([sys.executable, "-X", "utf8", "-m", "letters_train", *words], capture_output=True, encoding="utf-8")
 print("exit status", done.returncode)
 print(done.stdout or done.stderr.splitlines()[-1])
 

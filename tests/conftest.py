@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,18 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 def repository() -> Path:
     """The checkout that these tests belong to."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def written(repository: Path) -> list[Path]:
+    """The files that somebody wrote: no notebooks, no data, and nothing that an environment, a tool or a class left here."""
+    made = {".git", ".venv", "__pycache__", "build", "dist", "my-course", "handin", "artefacts", "letters-data", "sets"}
+    made |= {"source", "release", "submitted", "autograded", "feedback", "evidence", "private"}
+    found = []
+    for folder, folders, files in os.walk(repository):
+        folders[:] = [name for name in folders if name not in made and not name.endswith(("_cache", ".egg-info"))]
+        found += [Path(folder, name) for name in files if Path(name).suffix in (".py", ".md", ".toml", ".txt", ".json", ".yml", ".yaml", "")]
+    return sorted(found)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from coursekit import __version__
+from coursekit import __version__, console
 from coursekit.errors import CourseError
 
 FINE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -191,6 +191,7 @@ def _instructor_verbs(verb: _Verb) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. Returns: 0 fine, 1 the work failed, 2 usage, 130 interrupted."""
+    console.make_safe()
     arguments = parser().parse_args(words)
     # nbformat imports jsonschema, which would import this and build 39 grammars, over a second, for a format no notebook has.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -65,11 +65,14 @@ def every() -> list[Attack]:
     return [read(path) for group in GROUPS for path in sorted((HERE / group).glob("*.py"))]
 
 
+FIRST = 3  # code cells before the first one of the unit's own: parameters, the look for the course, imports
+
+
 def short(maker: Any, honest: tuple[str, ...]) -> dict[str, Any]:
     """A notebook with setup, answers and checks only: some answers honest, the others as released."""
     made: dict[str, Any] = maker.filled(lambda e: maker.right(e) if e.id in honest else None)
     cells = [cell for cell in made["cells"] if cell["cell_type"] == "code"]
-    made["cells"] = cells[:2] + [cell for cell in cells[2:] if "nbgrader" in cell["metadata"]]
+    made["cells"] = cells[:FIRST] + [cell for cell in cells[FIRST:] if "nbgrader" in cell["metadata"]]
     return made
 
 
@@ -87,6 +90,6 @@ def submission(attack: Attack, maker: Any, known: dict[str, str]) -> bytes:
     for word, value in known.items():
         text = text.replace(f"@{word}@", value)
     cells = [code(part) for part in re.split(r"^# %%.*\n", text, flags=re.MULTILINE) if part.strip()]
-    at = 2 if attack.facts.get("place") == "start" else len(made["cells"])
+    at = FIRST if attack.facts.get("place") == "start" else len(made["cells"])
     made["cells"][at:at] = cells
     return json.dumps(made).encode()

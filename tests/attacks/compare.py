@@ -81,14 +81,15 @@ def attacked(attack: attack_files.Attack, made: dict[str, Any], known: dict[str,
 def nbgrader_scores(folder: Path, students: dict[str, dict[str, Any]], maker: ClassMaker, planted: dict[str, str]) -> dict[str, float]:
     """Release and autograde in a stock course. planted: name of a file beside the notebook of the student "planted" -> its text."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    (folder / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'stock'\nc.ExecutePreprocessor.timeout = 30\n")
+    settings = "c = get_config()\nc.CourseDirectory.course_id = 'stock'\nc.ExecutePreprocessor.timeout = 30\n"
+    (folder / "nbgrader_config.py").write_text(settings, "utf-8")
     files = {folder / "source" / "hw" / "hw.ipynb": assignment(maker, tuple(POINTS), True)}
     files |= {folder / "submitted" / name / "hw" / "hw.ipynb": made for name, made in students.items()}
     for path, made in files.items():
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(made))
+        path.write_text(json.dumps(made), "utf-8")
     for name, text in planted.items():
-        (folder / "submitted" / "planted" / "hw" / name).write_text(text)
+        (folder / "submitted" / "planted" / "hw" / name).write_text(text, "utf-8")
     for command in (["generate_assignment", "hw", "--force"], ["autograde", "hw", "--force"]):
         subprocess.run([sys.executable, "-m", "nbgrader", *command], cwd=folder, env=environment, capture_output=True, timeout=900, check=False)
     query = ("select a.student_id, sum(g.auto_score) from grade g join submitted_notebook n on g.notebook_id = n.id "
@@ -108,7 +109,7 @@ def otter_scores(program: str, folder: Path, students: dict[str, dict[str, Any]]
         lines = "\n".join(f">>> {line}" for line in (INPUTS + text).strip().splitlines())
         case = {"code": lines, "hidden": True, "locked": False}
         suite = {"cases": [case], "scored": True, "setup": "", "teardown": "", "type": "doctest"}
-        (tests / f"{word}.py").write_text(f"OK_FORMAT = True\ntest = { {'name': word, 'points': POINTS[name], 'suites': [suite]} !r}\n")
+        (tests / f"{word}.py").write_text(f"OK_FORMAT = True\ntest = { {'name': word, 'points': POINTS[name], 'suites': [suite]} !r}\n", "utf-8")
     with zipfile.ZipFile(folder / "autograder.zip", "w") as archive:
         archive.writestr("otter_config.json", json.dumps({"show_all": True}))
         for path in tests.iterdir():
@@ -116,13 +117,13 @@ def otter_scores(program: str, folder: Path, students: dict[str, dict[str, Any]]
     scores = {}
     for name, made in students.items():
         path = folder / f"{name}.ipynb"
-        path.write_text(json.dumps(made))
+        path.write_text(json.dumps(made), "utf-8")
         out = folder / f"out-{name}"
         out.mkdir()
         command = [program, "run", str(path), "-a", str(folder / "autograder.zip"), "-o", str(out), "--no-logo"]
         subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
         results = out / "results.json"
-        scores[name] = sum(test.get("score", 0) for test in json.loads(results.read_text())["tests"]) if results.is_file() else float("nan")
+        scores[name] = sum(test.get("score", 0) for test in json.loads(results.read_text("utf-8"))["tests"]) if results.is_file() else float("nan")
     return scores
 
 

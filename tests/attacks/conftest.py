@@ -107,7 +107,7 @@ def descendants() -> set[int]:
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            tail = stat.read_text().rsplit(")", 1)[1].split()
+            tail = stat.read_text("utf-8").rsplit(")", 1)[1].split()
             if tail[0] != "Z":
                 parents[int(stat.parent.name)] = int(tail[1])
     mine = {os.getpid()}
@@ -125,15 +125,15 @@ def field_of_fire() -> Iterator[Range]:
     victim = subprocess.Popen(["sleep", "3600"])
     try:
         where = copy_course(course(), top / "course")
-        with (where.autograder / "u01_tensors.py").open("a") as file:
+        with (where.autograder / "u01_tensors.py").open("a", encoding="utf-8") as file:
             file.write(f"\n# {canary} key\n")
         other = where.autograder / "submitted" / "honest" / "u01_tensors"
         private = where.autograder / "private"
         for folder in (other, private, top / "outside"):
             folder.mkdir(parents=True)
-        (private / "seed").write_text(f"{canary} seed\n")
-        (other / "u01_tensors.ipynb").write_text(f'{{"cells": [], "of": "{canary}"}}')
-        (where.autograder / "gradebook.db").write_text(f"{canary} gradebook\n")
+        (private / "seed").write_text(f"{canary} seed\n", "utf-8")
+        (other / "u01_tensors.ipynb").write_text(f'{{"cells": [], "of": "{canary}"}}', "utf-8")
+        (where.autograder / "gradebook.db").write_text(f"{canary} gradebook\n", "utf-8")
         for path in [top, *top.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
         (top / "outside").chmod(0o777)

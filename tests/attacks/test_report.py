@@ -80,7 +80,7 @@ def recorded(field_of_fire: Range, tmp_path_factory: pytest.TempPathFactory) -> 
     for attack in ON_PAGES:
         (handed_in / f"{attack.path.stem}.ipynb").write_bytes(attack_files.submission(attack, field_of_fire.maker, field_of_fire.known))
     for number, name in enumerate(NAMES):
-        (handed_in / f"{name}.ipynb").write_text(json.dumps({"cells": [], "number": number}))
+        (handed_in / f"{name}.ipynb").write_text(json.dumps({"cells": [], "number": number}), "utf-8")
     with contextlib.chdir(where.root), pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSEKIT_SEED", f"{field_of_fire.canary} seed")
         book = Gradebook(where, field_of_fire.grader.unit, "bubblewrap")
@@ -121,7 +121,7 @@ def test_a_list_and_a_spreadsheet_hold_only_text(recorded: dict[str, tuple[Line,
 
 def test_nobody_takes_another_ones_name(tmp_path: Path) -> None:
     for name in ("-bob", "bob", "@bob", "b*b", "b b", "b_b"):
-        (tmp_path / f"{name}.ipynb").write_text(name)
+        (tmp_path / f"{name}.ipynb").write_text(name, "utf-8")
     found = {item.student: item for item in gather(tmp_path, "u01_tensors")}
     assert found["bob"].data == b"bob"
     assert found["b_b"].data == b"b_b"
@@ -132,14 +132,14 @@ def test_nobody_takes_another_ones_name(tmp_path: Path) -> None:
 def test_a_file_name_gives_a_terminal_no_orders(tmp_path: Path) -> None:
     folder = tmp_path / "eve" / "u01_tensors"
     folder.mkdir(parents=True)
-    (folder / "x\x1b[2J\nmallory  50 of 50  graded.ipynb").write_text("{}")
+    (folder / "x\x1b[2J\nmallory  50 of 50  graded.ipynb").write_text("{}", "utf-8")
     [item] = gather(tmp_path, "u01_tensors")
     assert item.note.isprintable()
 
 
 def test_links_and_devices_are_no_submission(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("canary")
+    secret.write_text("canary", "utf-8")
     place = tmp_path / "handed-in"
     for student, target in (("links", secret), ("device", Path("/dev/zero")), ("loop", place / "loop" / "u01_tensors" / "u01_tensors.ipynb")):
         folder = place / student / "u01_tensors"
@@ -160,15 +160,15 @@ def test_what_lies_beside_a_submission_is_not_followed(field_of_fire: Range, tmp
     folder = book.submitted / "eve" / "u01_tensors"
     folder.mkdir(parents=True)
     secret = tmp_path / "secret"
-    secret.write_text(field_of_fire.canary)
+    secret.write_text(field_of_fire.canary, "utf-8")
     (folder / "seed.txt").symlink_to(secret)
     (folder / ".u01_tensors.draft").symlink_to(secret)
     (folder / "zero").symlink_to("/dev/zero")
-    (folder / "data.csv").write_text("1,2")
+    (folder / "data.csv").write_text("1,2", "utf-8")
     os.mkfifo(folder / "pipe")
     book.stage(Submission("eve", b"{}"))
     assert sorted(path.name for path in folder.iterdir()) == ["data.csv", "timestamp.txt", "u01_tensors.ipynb"]
-    assert secret.read_text() == field_of_fire.canary
+    assert secret.read_text("utf-8") == field_of_fire.canary
 
 
 def test_a_zip_leads_nowhere_and_its_sizes_are_counted(tmp_path: Path) -> None:

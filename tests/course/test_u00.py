@@ -102,7 +102,7 @@ def test_seeds_do_what_the_text_says(source: UnitSource, place: Path) -> None:
 
 def test_a_module_changes_only_when_it_is_reloaded(source: UnitSource, place: Path) -> None:
     [cell] = [cell.text for cell in source.cells if cell.text.startswith("%%writefile u00_tools.py")]
-    (place / "u00_tools.py").write_text(cell.split("\n", 1)[1])
+    (place / "u00_tools.py").write_text(cell.split("\n", 1)[1], "utf-8")
     said = run(source, "importlib.reload")
     assert [line.split("tensor")[1] for line in said.splitlines()] == ["([0, 2, 4])", "([0, 2, 4])", "([100, 102, 104])"]
 

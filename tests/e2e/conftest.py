@@ -37,13 +37,13 @@ def answers(url: str) -> bool:
 def lab(tmp_path: Path) -> Iterator[str]:
     """`coursekit lab` on a fresh working folder; its address, with `{}` for a notebook's name."""
     port, token = free_port(), secrets.token_hex(8)
-    with (tmp_path / "lab.log").open("w") as log:
+    with (tmp_path / "lab.log").open("w", encoding="utf-8") as log:
         server = subprocess.Popen([sys.executable, "-m", "coursekit", "lab", "--folder", str(tmp_path / "work"), "--no-browser", "--port", str(port)],
                                   env={**os.environ, "JUPYTER_TOKEN": token, "HOME": str(tmp_path)}, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 90
         while not answers(f"http://127.0.0.1:{port}/api"):
-            assert server.poll() is None, (tmp_path / "lab.log").read_text()
+            assert server.poll() is None, (tmp_path / "lab.log").read_text("utf-8")
             assert time.monotonic() < deadline, "JupyterLab did not answer within 90 s"
             time.sleep(0.3)
         yield f"http://127.0.0.1:{port}/lab/tree/{{}}.ipynb?token={token}"

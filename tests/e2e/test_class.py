@@ -47,9 +47,9 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     if not holds:
         pytest.skip(f"no sandbox on this machine: {seen}")
     where = copy_course(course(), tmp_path_factory.mktemp("class") / "course")
-    with where.catalog.open("a") as file:
+    with where.catalog.open("a", encoding="utf-8") as file:
         file.write("grace_seconds = 0.5\n")
-    where.catalog.write_text(where.catalog.read_text().replace("cell_seconds = 10", "cell_seconds = 4"))
+    where.catalog.write_text(where.catalog.read_text("utf-8").replace("cell_seconds = 10", "cell_seconds = 4"), "utf-8")
     unit = catalog.load(where.catalog).unit("u01")
     maker = ClassMaker(where, unit)
     files = make_class(maker, STUDENTS)
@@ -93,7 +93,7 @@ def test_every_submission_ends_in_one_stated_outcome(graded: Graded) -> None:
         "other-course": "wrong unit",
     }
     assert words == {student: odd.get(student, "graded") for student in graded.files}
-    assert graded.lines["loops"].outcome == "timed out (cell 3: timed out)"
+    assert graded.lines["loops"].outcome == "timed out (cell 4: timed out)"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_corrected_key_judges_the_class_again_without_running_it(
         database.find_grade(exercise, unit.name, unit.name, student).manual_score = 4.5
         database.db.commit()
     before = scores(graded.where)
-    with (graded.where.autograder / "u01_tensors.py").open("a") as file:
+    with (graded.where.autograder / "u01_tensors.py").open("a", encoding="utf-8") as file:
         file.write('\nforward.weights = {"h": 10.0}\n')
     changes, stale, judged = rejudge(book, grader("u01"))
     assert (stale, judged) == ({}, STUDENTS - 3)  # three files held nothing to run

@@ -128,7 +128,7 @@ def test_a_failing_cell_leaves_the_notebook_and_the_log(mini: Path, capsys: pyte
     _edit(mini / "solutions/u01_tensors.py", "print(seed, device, fast)", 'raise ValueError(f"{seed} {device} {fast}")')
     assert main(["u01"], device="cpu") == 1
     out = capsys.readouterr().out
-    assert "u01_tensors: In [6] raised ValueError: 0 cpu True.\n" in out  # the parameters are the second cell
+    assert "u01_tensors: In [7] raised ValueError: 0 cpu True.\n" in out  # what is asked to run is the second cell
     assert "The executed notebook and its log are kept in artefacts/u01_tensors/solution/.\n" in out
     kept = mini / "artefacts" / "u01_tensors" / "solution"
     assert {path.name for path in kept.iterdir()} == {"u01_tensors.ipynb", "log.txt"}

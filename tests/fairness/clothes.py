@@ -111,6 +111,8 @@ AROUND = {
     ),
 }
 
+FIRST = 4  # cells before the first one of the unit's own: title, parameters, the look for the course, imports
+
 
 def wardrobe(maker: ClassMaker) -> Iterator[tuple[str, Notebook]]:
     """All correct submissions, at least 100."""
@@ -119,7 +121,7 @@ def wardrobe(maker: ClassMaker) -> Iterator[tuple[str, Notebook]]:
     rewrap = "\n".join(f"{name} = wrap({name})" for name in functions)
     for name, text in BEFORE.items():
         made = copy.deepcopy(whole)
-        made["cells"].insert(3, code(text))  # after parameters and imports
+        made["cells"].insert(FIRST, code(text))
         yield f"before: {name}", made
     for name, text in AROUND.items():
         made = copy.deepcopy(whole)
@@ -151,7 +153,7 @@ def _pull(made: Notebook, ids: list[str]) -> str:
 
 
 def _one_cell(made: Notebook, ids: list[str]) -> None:
-    made["cells"].insert(3, code(_pull(made, ids)))
+    made["cells"].insert(FIRST, code(_pull(made, ids)))
 
 
 def _at_the_end(made: Notebook, ids: list[str]) -> None:
@@ -159,8 +161,8 @@ def _at_the_end(made: Notebook, ids: list[str]) -> None:
 
 
 def _in_a_module(made: Notebook, ids: list[str]) -> None:
-    made["cells"].insert(3, code("%%writefile mine.py\nimport torch\nimport numpy as np\n" + _pull(made, ids)))
-    made["cells"].insert(4, code("from mine import *"))
+    made["cells"].insert(FIRST, code("%%writefile mine.py\nimport torch\nimport numpy as np\n" + _pull(made, ids)))
+    made["cells"].insert(FIRST + 1, code("from mine import *"))
 
 
 def _in_the_checks(made: Notebook, ids: list[str]) -> None:

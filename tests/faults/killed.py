@@ -48,7 +48,7 @@ class Class:
             )
 
     def grade(self, *more: str) -> None:
-        assert self.start(*more).wait(900) == 0, (self.root / "log").read_text()
+        assert self.start(*more).wait(900) == 0, (self.root / "log").read_text("utf-8")
 
     def copy(self, folder: Path) -> Class:
         shutil.copytree(self.root, folder)
@@ -100,7 +100,7 @@ def parents() -> dict[int, int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                found[int(folder.name)] = int((folder / "stat").read_text("utf-8").rpartition(")")[2].split()[1])
     return found
 
 
@@ -131,7 +131,7 @@ def victim(grader: int, kind: str, dice: random.Random) -> int | None:
 def _name(pid: int) -> tuple[str, str]:
     """A process's program and arguments."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/exe").resolve().name, Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/exe").resolve().name, Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
     return "", ""
 
 

@@ -10,6 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
+from coursekit.build import door
 from coursekit.build.regions import broken_text
 from coursekit.build.source import Cell, UnitSource
 from coursekit.course.catalog import Exercise, Unit
@@ -35,7 +36,11 @@ RELEASE_STEPS = (LockCells, ShowRelease, ClearOutput, ComputeChecksums)
 def solution(source: UnitSource, unit: Unit) -> NotebookNode:
     """The notebook with answers, as nbgrader's source folder wants it. Cell ids follow from ids and contents."""
     used: set[str] = set()
-    cells = [_cell(cell, unit, used) for cell in source.cells]
+    cells: list[NotebookNode] = []
+    for cell in source.cells:
+        cells.append(_cell(cell, unit, used))
+        if cell.role == "parameters":  # papermill wants these first
+            cells.append(nbformat.v4.new_code_cell(door.TEXT, id=_identity(door.NAME, used)))  # type: ignore[no-untyped-call]
     metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

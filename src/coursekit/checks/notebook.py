@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from coursekit import console
 from coursekit.checks import key as keys
 from coursekit.checks import render, results
 from coursekit.checks.judge import judge
@@ -33,8 +34,8 @@ def check(exercise: str) -> Callable[[Probe], Probe]:
             return observe
         with contextlib.redirect_stderr(sys.stdout):  # nbgrader takes any stderr in a check cell for a failure
             verdict = examine(exercise, observe)
-        _show(verdict)
         results.record(exercise, verdict.state)
+        _show(verdict)
         if os.environ.get("NBGRADER_EXECUTION") and verdict.state is not State.PASSED:
             raise (NotAttempted if verdict.state is State.NOT_STARTED else Incorrect)(render.text(verdict))
         return observe
@@ -56,6 +57,7 @@ def _show(verdict: Verdict) -> None:
 def _display(text: str, html: Callable[[], str]) -> None:
     """Rich output inside IPython, plain text elsewhere."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    text = console.fit(text)
     if shell is None:
         print(text)
         return
@@ -71,7 +73,7 @@ def hint(exercise: str) -> None:
     hints = keys.visible(exercise).hints
     turn = _next_hint.get(exercise, 0) % len(hints)
     _next_hint[exercise] = turn + 1
-    print(f"Hint {turn + 1} of {len(hints)} for {exercise}:\n{hints[turn]}")
+    print(console.fit(f"Hint {turn + 1} of {len(hints)} for {exercise}:\n{hints[turn]}"))
 
 
 def progress(unit: str | None = None) -> None:
@@ -95,7 +97,8 @@ def progress(unit: str | None = None) -> None:
                 parts += [f"  {state.symbol} {state.value:<11}  {one}" for one, state in states.items()]
     if unit is None:
         parts.append(f"course: {passed} of {total} passed")
-    print("\n".join(parts) if parts else f"There is no unit {unit!r}. Units are: {', '.join(keys.units())}.")
+    said = "\n".join(parts) if parts else f"There is no unit {unit!r}. Units are: {', '.join(keys.units())}."
+    print(console.fit(said))
 
 
 @contextlib.contextmanager
@@ -107,6 +110,6 @@ def expect_error(*types: type[BaseException]) -> Iterator[None]:
     try:
         yield
     except types as error:
-        print(f"{type(error).__name__}: {error}")
+        print(console.fit(f"{type(error).__name__}: {error}"))
         return
     raise AssertionError(f"expected {' or '.join(kind.__name__ for kind in types)}, but nothing was raised")

@@ -30,6 +30,7 @@ NEEDED = ("torch", "numpy", "IPython", "matplotlib", "safetensors")
 # Keys, oracles, intake, judge and gradebook stay outside; what is listed here is what a student has anyway.
 PARTS = (
     "__init__.py",
+    "console.py",
     "errors.py",
     "checks",
     "data",

@@ -42,7 +42,7 @@ def place() -> Place | None:
         with contextlib.suppress(OSError):
             trial.mkdir()
             try:
-                (trial / candidate.bound).write_text(str(1 << 30))
+                (trial / candidate.bound).write_text(str(1 << 30), "utf-8")
                 return candidate
             except OSError:
                 continue
@@ -76,7 +76,7 @@ class Group:
         with contextlib.suppress(OSError):
             folder.mkdir()
             self._folder, self._events = folder, folder / where.events
-            (folder / where.bound).write_text(str(memory_bytes))
+            (folder / where.bound).write_text(str(memory_bytes), "utf-8")
 
     def take(self, pids: Iterable[int]) -> None:
         """Take in a runner's processes, before any student's code is in them; what they start later is in it too."""
@@ -86,7 +86,7 @@ class Group:
         with contextlib.suppress(OSError):
             for pid in set(pids) - {int(pid) for pid in members.read_text("ascii").split()}:
                 with contextlib.suppress(ProcessLookupError):
-                    members.write_text(str(pid))
+                    members.write_text(str(pid), "utf-8")
 
     def killed(self) -> bool:
         """Whether the kernel ended one of its processes because the bound was reached."""

@@ -156,7 +156,7 @@ def tried(kind: str) -> tuple[str, str]:
 
     with contextlib.ExitStack() as stack:
         secret = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "secret"
-        secret.write_text("planted")
+        secret.write_text("planted", "utf-8")
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         outside = ["/", "/usr", "/dev", "/etc", "/var/tmp", COURSE, sys.prefix, sys.base_prefix, str(Path.cwd())]
         question = json.dumps([str(secret), listener.getsockname()[1], outside])

@@ -8,33 +8,19 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from coursekit.course.paths import keys_folder, notebooks_folder
 from coursekit.errors import CourseError
-from coursekit.lab import kernel
+from coursekit.lab import kernel, machine
+from coursekit.lab.finding import Finding
 
 INSTALL = "Set it up: python3 course.py lab (or: pip install .)"
 INSTALL_INSTRUCTOR = "For grading: pip install .[instructor]"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 NEEDED_GIGABYTES = 1.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: `missing` is needed and absent, `optional` is absent and can be done without."""
-
-    name: str
-    state: Literal["ok", "missing", "optional"]
-    found: str
-    remedy: str = ""
-
-
-def python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("python", "ok", f"{version} ({sys.executable})")
 
 
 def torch() -> Finding:
@@ -62,6 +48,8 @@ def has_nvidia_driver() -> bool:
 
 
 def jupyterlab() -> Finding:
+    if machine.place() in machine.HOSTED:
+        return _package("jupyterlab", "optional", "Not needed here.")
     return _package("jupyterlab", "missing", INSTALL)
 
 
@@ -100,15 +88,14 @@ def course_files() -> Finding:
 
 def sandbox() -> Finding:
     """Really start one; without the grading packages there is nothing to put into it."""
-    try:
-        from coursekit.grading.isolation import try_bubblewrap
-    except ImportError:
+    if nbgrader().state != "ok":
         return Finding("sandbox", "optional", "not tried: grading is not installed", INSTALL_INSTRUCTOR)
+    from coursekit.grading.isolation import try_bubblewrap
+
     works, what, remedy = try_bubblewrap()
     if works:
         return Finding("sandbox", "ok", what)
-    needed = sys.platform == "linux" and nbgrader().state == "ok"
-    return Finding("sandbox", "missing" if needed else "optional", what, remedy)
+    return Finding("sandbox", "missing" if sys.platform == "linux" else "optional", what, remedy)
 
 
 def browser() -> Finding:
@@ -129,8 +116,12 @@ def disk() -> Finding:
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python,
+    machine.python,
+    machine.where,
     torch,
+    machine.wheels,
+    machine.workers,
+    machine.shown,
     jupyterlab,
     notebook_kernel,
     course_files,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 
-_ASK = "import sys, ipykernel; print(sys.prefix)"
+_ASK = "import sys, ipykernel, json; print(json.dumps(sys.prefix))"  # in ASCII: the two may disagree on an encoding
 
 
 def other_python() -> str | None:
@@ -22,10 +23,10 @@ def other_python() -> str | None:
     if re.fullmatch(r"python(3(\.\d+)?)?(\.exe)?", program):
         return None  # jupyter_client puts its own interpreter in the place of a bare name
     try:
-        answer = subprocess.run([program, "-c", _ASK], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
+        answer = subprocess.run([program, "-c", _ASK], capture_output=True, timeout=30, check=True)
+        prefix = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
         return f"Jupyter's kernel python3 ({spec.resource_dir}) does not start: {program}"
-    prefix = answer.stdout.strip()
     if os.path.realpath(prefix) != os.path.realpath(sys.prefix):
         return f"Jupyter's kernel python3 ({spec.resource_dir}) starts another Python: {program}"
     return None

@@ -54,6 +54,8 @@ def main(unit: str, notebook: str | Path | None = None, out: str | Path | None =
         print(f"{source}: not gradable. {error.problem}", file=sys.stderr)
         print(error.remedy, file=sys.stderr)
         return 1
+    target = _target(out, release.name)
+    kept = _write(source, target)
     print(f"{source}")
     last = _last_checks(source.parent)
     for exercise, state in report.states.items():
@@ -61,8 +63,6 @@ def main(unit: str, notebook: str | Path | None = None, out: str | Path | None =
         print(f"  {_SYMBOL[state]} {state:<11}  {exercise}{said}")
     for line in report.warnings:
         print(f"  note: {line}")
-    target = _target(out, release.name)
-    kept = _write(source, target)
     ready = sum(state == "answered" for state in report.states.values())
     print(
         f"{ready} of {len(report.states)} exercises hold an answer."

@@ -12,7 +12,7 @@ while True:
         os.chdir(os.environ["HOME"])
     for number in range(50):
         try:
-            open(f"f{depth}-{number}", "w").close()
+            open(f"f{depth}-{number}", "w", encoding="utf-8").close()
         except OSError:
             pass
     depth += 1

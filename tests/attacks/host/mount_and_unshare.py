@@ -14,7 +14,7 @@ print([libc.mount(b"/", b"/mnt", None, 4096, None), libc.mount(None, b"/", None,
        libc.sethostname(b"owned", 5), libc.swapoff(b"/dev/sda"), libc.syscall(175, 0, 0, b"")])
 for path in ("/owned-@MARK@", "/usr/owned-@MARK@", "/proc/sys/kernel/core_pattern", "/sys/fs/cgroup/owned-@MARK@", "@OUTSIDE@/owned"):
     try:
-        open(path, "w").write("@MARK@")
+        open(path, "w", encoding="utf-8").write("@MARK@")
         print("written", path)
     except OSError as error:
         print(path, type(error).__name__)

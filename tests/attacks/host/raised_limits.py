@@ -16,7 +16,7 @@ try:
 except OSError as error:
     print(type(error).__name__)
 try:
-    open("/proc/self/oom_score_adj", "w").write("-1000")
+    open("/proc/self/oom_score_adj", "w", encoding="utf-8").write("-1000")
 except OSError as error:
     print(type(error).__name__)
 signal.setitimer(signal.ITIMER_REAL, 0)

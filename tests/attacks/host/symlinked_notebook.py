@@ -8,10 +8,10 @@ for name, target in (("seed.txt", "@COURSE@/autograder/private/seed"), ("zero", 
 os.mkfifo("pipe")
 for name in ("seed.txt", "up/autograder/private/seed"):
     try:
-        print(open(name).read())
+        print(open(name, encoding="utf-8").read())
     except OSError as error:
         print(type(error).__name__)
 try:
-    open("out", "w").write("@MARK@")
+    open("out", "w", encoding="utf-8").write("@MARK@")
 except OSError as error:
     print(type(error).__name__)

@@ -10,7 +10,7 @@ for top in ("@COURSE@", os.path.dirname("@COURSE@"), "/root", "/home", "/mnt", "
         below[:] = [name for name in below if name not in ("site-packages", ".cache", ".venv")]
         for name in names:
             try:
-                with open(os.path.join(folder, name), errors="replace") as file:
+                with open(os.path.join(folder, name), errors="replace", encoding="utf-8") as file:
                     text = file.read(100_000)
             except OSError:
                 continue

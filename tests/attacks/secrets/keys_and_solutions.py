@@ -11,7 +11,7 @@ places = ["@COURSE@/solutions", "@COURSE@/autograder", "@COURSE@/data/keys", os.
 for place in places:
     for path in glob.glob(os.path.join(place, "**", "*u01*"), recursive=True):
         try:
-            print(path, open(path, errors="replace").read()[-300:])
+            print(path, open(path, errors="replace", encoding="utf-8").read()[-300:])
         except OSError:
             pass
 for path in glob.glob("/course/**", recursive=True) + glob.glob(os.path.dirname(coursekit.__file__) + "/**", recursive=True):

@@ -7,8 +7,8 @@ import sqlite3
 for name in ("submitted/honest/u01_tensors/u01_tensors.ipynb", "gradebook.db", "evidence", "feedback", "autograded"):
     path = os.path.join("@COURSE@", "autograder", name)
     try:
-        print(os.listdir(path) if os.path.isdir(path) else open(path).read())
-        with open(path, "a") as file:
+        print(os.listdir(path) if os.path.isdir(path) else open(path, encoding="utf-8").read())
+        with open(path, "a", encoding="utf-8") as file:
             file.write("@MARK@")
     except OSError as error:
         print(type(error).__name__)

@@ -9,7 +9,7 @@ for pid in {os.getppid(), 1, int("@GRADER@"), int("@VICTIM@")}:
     if pid == os.getpid():
         continue
     try:
-        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
             for line in maps:
                 low, high = (int(part, 16) for part in line.split()[0].split("-"))
                 if "rw" in line and high - low < 1 << 26:

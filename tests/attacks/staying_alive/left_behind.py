@@ -6,7 +6,7 @@ import os
 
 for place in (".", "/dev/shm", "/tmp", "/var/tmp", "/dev/mqueue"):
     try:
-        with open(os.path.join(place, "left-@MARK@"), "w") as file:
+        with open(os.path.join(place, "left-@MARK@"), "w", encoding="utf-8") as file:
             file.write("left by another")
     except OSError:
         pass

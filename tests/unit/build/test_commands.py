@@ -70,7 +70,7 @@ def test_check_notices(mini: Any, capsys: pytest.CaptureFixture[str], spoil: str
     elif spoil == "stale key":
         mini.change(mini.key, '"zero"', '"another hint"')
     elif spoil == "orphan notebook":
-        (mini.notebook.parent / "u07_gone.ipynb").write_text("{}")
+        (mini.notebook.parent / "u07_gone.ipynb").write_text("{}", "utf-8")
     elif spoil == "orphan key":
         (mini.built_key.parent / "u07_gone.key").write_bytes(b"")
     elif spoil == "newer source":
@@ -94,7 +94,7 @@ def test_an_orphan_is_removed_not_built(mini: Any, capsys: pytest.CaptureFixture
 
 def test_an_orphan_is_nobodys_business_when_one_unit_is_checked(mini: Any) -> None:
     build([])
-    (mini.notebook.parent / "u07_gone.ipynb").write_text("{}")
+    (mini.notebook.parent / "u07_gone.ipynb").write_text("{}", "utf-8")
     assert build(["u01"], check=True) == 0
 
 

@@ -12,7 +12,7 @@ import jupytext
 import nbformat
 import pytest
 
-from coursekit.build import notebook
+from coursekit.build import door, notebook
 from coursekit.build.commands import build
 from coursekit.build.source import read
 from coursekit.course import catalog
@@ -60,7 +60,7 @@ def test_ids_are_stable_and_speak(built: tuple[Any, Any], mini: Any) -> None:
 
 
 def test_two_equal_cells_have_two_ids(mini: Any) -> None:
-    mini.source.write_text(mini.source.read_text() + "\n# %%\nprint(1)\n\n# %%\nprint(1)\n")
+    mini.source.write_text(mini.source.read_text("utf-8") + "\n# %%\nprint(1)\n\n# %%\nprint(1)\n", "utf-8")
     nb = notebook.solution(read(mini.source), catalog.load(mini.toml).unit("u01"))
     assert nb.cells[-1].id == f"{nb.cells[-2].id}-2"
 
@@ -112,10 +112,11 @@ def test_one_point_is_singular() -> None:
 
 
 def test_round_trip_through_jupytext(built: tuple[Any, Any], mini: Any) -> None:
-    """The solution notebook's code, written as percent text again, is the source's."""
+    """The solution notebook's code, written as percent text again, is the source's, and the cell that looks for the course."""
     text = jupytext.writes(built[0], fmt="py:percent")
     mine = [cell.source for cell in jupytext.reads(text, fmt="py:percent").cells if cell.cell_type == "code"]
-    assert mine == [cell.text for cell in read(mini.source).cells if cell.is_code]
+    source = [cell.text for cell in read(mini.source).cells if cell.is_code]
+    assert mine == [source[0], door.TEXT, *source[1:]]
 
 
 def test_the_file_ends_in_a_line_end(built: tuple[Any, Any]) -> None:

@@ -125,7 +125,7 @@ def test_windows_line_ends_stay(mini: Any) -> None:
     ],
 )
 def test_units_that_are_refused(mini: Any, name: str, title: str, problem: str) -> None:
-    (mini.source.parent / "u03_there.py").write_text("mine")
+    (mini.source.parent / "u03_there.py").write_text("mine", "utf-8")
     before = {path: path.read_bytes() for path in mini.root.rglob("*") if path.is_file()}
     with pytest.raises(CourseError) as caught:
         new_unit(name, title)
@@ -160,4 +160,4 @@ def test_a_unit_without_its_files(mini: Any) -> None:
     mini.key.unlink()
     with pytest.raises(CourseError, match=r"autograder/u01_tensors.py cannot be read"):
         new_exercise("u01", "u01-x")
-    assert "u01-x" not in mini.source.read_text()
+    assert "u01-x" not in mini.source.read_text("utf-8")

@@ -28,7 +28,7 @@ def test_roles(mini: Any) -> None:
         "answer",
         "check",
     ]
-    lines = mini.source.read_text().splitlines()
+    lines = mini.source.read_text("utf-8").splitlines()
     for cell in source.cells:
         assert cell.text.splitlines()[0] in lines[cell.line - 1], "each cell knows its line"
     one, two = source.exercises.values()
@@ -201,7 +201,7 @@ def test_other_bytes_than_utf8(mini: Any) -> None:
 
 
 def test_a_marker_in_a_string_and_blank_lines_at_the_top(mini: Any) -> None:
-    mini.source.write_text("\n\n" + mini.source.read_text())
+    mini.source.write_text("\n\n" + mini.source.read_text("utf-8"), "utf-8")
     assert read(mini.source).cells[0].line == 4
     mini.change(mini.source, "x = torch.ones(3)\n", "x = '''\n# %%\n'''\n")
     with pytest.raises(CourseError, match="the cell markers cannot be told apart"):

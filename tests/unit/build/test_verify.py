@@ -186,9 +186,9 @@ def test_complaints(mini: Any, which: str, old: str, new: str, said: list[str]) 
 
 
 def test_the_order_of_exercises(mini: Any) -> None:
-    text = mini.toml.read_text()
+    text = mini.toml.read_text("utf-8")
     head, one, two = text.split("[[unit.exercise]]")
-    mini.toml.write_text("[[unit.exercise]]".join([head, two + "\n", one]))
+    mini.toml.write_text("[[unit.exercise]]".join([head, two + "\n", one]), "utf-8")
     assert complaints() == [
         "course.toml: the order of exercises differs from u01_tensors.py. Use the notebook's order."
     ]

@@ -135,7 +135,7 @@ def test_the_name_of_a_temporary_folder_is_not_in_the_message() -> None:
 
     def observe() -> dict[str, object]:
         with tempfile.TemporaryDirectory() as folder:
-            return {"y": open(f"{folder}/letters/A.png")}
+            return {"y": open(f"{folder}/letters/A.png", encoding="utf-8")}
 
     failure = run_probe(observe, {}).failure
     assert failure is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,22 @@ def test_plain_python_prints(capsys: pytest.CaptureFixture[str]) -> None:
         '✘ Not yet: u01-double\n  `y` has the opposite sign everywhere.\n  For a hint, run `hint("u01-double")`.\n',
         "",
     )
+
+
+@pytest.mark.parametrize(("encoding", "symbol"), [("cp949", "+"), ("cp1252", "+"), ("ascii", "+"), ("utf-8", "✔")])
+def test_a_console_that_lacks_the_signs_shows_others(monkeypatch: pytest.MonkeyPatch, course: Path, encoding: str, symbol: str) -> None:
+    seen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(seen, encoding, write_through=True))
+    check("u01-double")(right)
+    hint("u01-double")
+    progress("u01")
+    with expect_error(ValueError):
+        raise ValueError("× σ \udc80")
+    said = seen.getvalue().decode(encoding).splitlines()
+    assert said[0] == f"{symbol} Passed: u01-double"
+    assert f"  {symbol} Passed       u01-double" in said
+    assert said[-1].startswith("ValueError: ")
+    assert sys.stdout.errors == "strict"  # the session stays its owner's
 
 
 def test_ipython_shows_text_and_html(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

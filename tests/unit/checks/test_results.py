@@ -38,10 +38,10 @@ def test_round_trip(file: Path) -> None:
 )
 def test_a_damaged_file_counts_as_empty_and_is_mended(file: Path, text: str) -> None:
     file.parent.mkdir()
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     assert results.load() == {}
     results.record("u01-a", State.PASSED)
-    assert json.loads(file.read_text()) == {"u01-a": "Passed"}
+    assert json.loads(file.read_text(encoding="utf-8")) == {"u01-a": "Passed"}
 
 
 def test_bytes_that_are_no_text(file: Path) -> None:
@@ -51,7 +51,7 @@ def test_bytes_that_are_no_text(file: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_to_is_no_failure(file: Path) -> None:
-    file.parent.write_text("a file where the folder should be")
+    file.parent.write_text("a file where the folder should be", "utf-8")
     results.record("u01-a", State.PASSED)
     assert results.load() == {}
 

@@ -44,7 +44,7 @@ name = "u02_autograd"
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "course.toml"
-    path.write_text(TEXT)
+    path.write_text(TEXT, "utf-8")
     return path
 
 
@@ -124,7 +124,7 @@ RANGE = "Points are above 0; difficulty and importance go from 1 to 5."
 )
 def test_refused(file: Path, old: str, new: str, said: str) -> None:
     assert TEXT.count(old) == 1
-    file.write_text(TEXT.replace(old, new))
+    file.write_text(TEXT.replace(old, new), encoding="utf-8")
     with pytest.raises(CourseError) as caught:
         catalog.load(file)
     assert str(caught.value) == said
@@ -132,13 +132,13 @@ def test_refused(file: Path, old: str, new: str, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["unit = 3\n", '[unit]\nname = "u01_x"\n', "course = 3\n"])
 def test_tables_of_the_wrong_form(file: Path, text: str) -> None:
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(CourseError, match=r"does not list its units as \[\[unit\]\]"):
         catalog.load(file)
 
 
 def test_exercises_of_the_wrong_form(file: Path) -> None:
-    file.write_text('[[unit]]\nname = "u01_x"\nexercise = 3\n')
+    file.write_text('[[unit]]\nname = "u01_x"\nexercise = 3\n', encoding="utf-8")
     with pytest.raises(CourseError, match=r"does not list its exercises as \[\[unit.exercise\]\]"):
         catalog.load(file)
 

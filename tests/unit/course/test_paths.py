@@ -14,7 +14,7 @@ from coursekit.errors import CourseError
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "checkout"
     (root / "autograder").mkdir(parents=True)
-    (root / "autograder" / "course.toml").write_text("")
+    (root / "autograder" / "course.toml").write_text("", "utf-8")
     (root / "solutions" / "deep").mkdir(parents=True)
     package = tmp_path / "package"
     package.mkdir()

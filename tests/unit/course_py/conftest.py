@@ -48,10 +48,10 @@ class Checkout:
     def __init__(self, root: Path) -> None:
         self.root = root
         shutil.copy(SOURCE, root / "course.py")
-        (root / "pip.py").write_text(FAKE_PIP)
-        (root / "venv.py").write_text(FAKE_VENV)
-        (root / "pyproject.toml").write_text("[project]\n")
-        (root / "constraints.txt").write_text("torch==2.13.0\n")
+        (root / "pip.py").write_text(FAKE_PIP, "utf-8")
+        (root / "venv.py").write_text(FAKE_VENV, "utf-8")
+        (root / "pyproject.toml").write_text("[project]\n", "utf-8")
+        (root / "constraints.txt").write_text("torch==2.13.0\n", "utf-8")
         self.plan(torch=CPU)
         spec = importlib.util.spec_from_file_location("course_under_test", root / "course.py")
         assert spec is not None
@@ -62,14 +62,14 @@ class Checkout:
 
     def plan(self, **plan: object) -> None:
         """Say what pip is to do: torch (its metadata), says, status, sleep."""
-        (self.root / "plan.json").write_text(json.dumps({"torch": CPU, **plan}))
+        (self.root / "plan.json").write_text(json.dumps({"torch": CPU, **plan}), "utf-8")
 
     def calls(self) -> list[list[str]]:
         path = self.root / "calls.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
     def stamp(self) -> dict[str, Any]:
-        return json.loads((self.root / ".venv" / "course-setup.json").read_text())
+        return json.loads((self.root / ".venv" / "course-setup.json").read_text("utf-8"))
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_nothing_to_do_takes_well_under_a_second(checkout: Any, capsys: Any) -> 
 
 def test_changed_requirements_update_the_environment(checkout: Any, capsys: Any) -> None:
     checkout.course.main(["lab"])
-    (checkout.root / "constraints.txt").write_text("torch==2.14.0\n")
+    (checkout.root / "constraints.txt").write_text("torch==2.14.0\n", "utf-8")
     capsys.readouterr()
     assert checkout.course.main(["lab"]) == 0
     assert capsys.readouterr().err.startswith("The course's requirements have changed; updating .venv.\n")
@@ -92,7 +92,7 @@ def test_a_half_built_environment_is_built_again(checkout: Any, capsys: Any, spo
     if spoil == "no stamp":
         stamp.unlink()
     elif spoil == "broken stamp":
-        stamp.write_text('{"state": "rea')
+        stamp.write_text('{"state": "rea', "utf-8")
     else:
         shutil.rmtree(checkout.root / ".venv")
         (checkout.root / ".venv").mkdir()

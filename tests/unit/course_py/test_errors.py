@@ -33,12 +33,12 @@ def test_a_python_that_is_too_old(checkout: Any, monkeypatch: pytest.MonkeyPatch
 def test_a_folder_that_is_no_environment_is_left_alone(checkout: Any, capsys: Any) -> None:
     work = checkout.root / ".venv" / "thesis.txt"
     work.parent.mkdir()
-    work.write_text("work")
+    work.write_text("work", "utf-8")
     assert checkout.course.main(["lab"]) == 1
     folder = checkout.root / ".venv"
     said = f"course.py: .venv is there, but is not a Python environment: {folder}\nMove it away.\n"
     assert capsys.readouterr().err.endswith(said)
-    assert work.read_text() == "work"
+    assert work.read_text("utf-8") == "work"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_causes_of_a_failed_install(checkout: Any, capsys: Any, says: str, probl
     log = checkout.root / ".venv" / "course-setup.log"
     assert said.endswith(f"course.py: {problem}\n{remedy} All that pip said: {log}\n")
     assert "  | " + says.splitlines()[-1] in said  # pip's own last lines stand above
-    assert says in log.read_text()
+    assert says in log.read_text("utf-8")
     assert checkout.stamp()["state"] == "building"
 
 

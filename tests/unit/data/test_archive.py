@@ -44,7 +44,7 @@ def test_unpacks_into_a_folder_that_it_makes(tmp_path: Path) -> None:
         DIGEST,
     )
     assert tree == tmp_path / "x" / "y" / "top"
-    assert (tree / "A" / "1.png").read_bytes() == b"one" and (tree / STAMP).read_text() == DIGEST
+    assert (tree / "A" / "1.png").read_bytes() == b"one" and (tree / STAMP).read_text("utf-8") == DIGEST
     assert left(tmp_path / "x" / "y") == {"top"}
 
 
@@ -178,6 +178,6 @@ def test_a_tree_of_another_version_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(CourseError, match="file"):
         unpack(write(tmp_path, GOOD), tmp_path / "file" / "in", "top", DIGEST)

@@ -153,7 +153,7 @@ def test_a_full_disk_keeps_what_came(serve: Serve, tmp_path: Path, monkeypatch: 
 
 
 def test_a_folder_that_cannot_be_made_is_named(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(CourseError, match=r"file: |a\.gz"):
         get(serve(DATA), tmp_path / "file")
 

@@ -13,7 +13,7 @@ from coursekit.errors import CourseError
 @pytest.fixture
 def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "a.bin").write_bytes(b"abc")
-    (tmp_path / files.SUMS).write_text(f"{hashlib.sha256(b'abc').hexdigest()}  a.bin\n{'0' * 64}  gone.bin\n")
+    (tmp_path / files.SUMS).write_text(f"{hashlib.sha256(b'abc').hexdigest()}  a.bin\n{'0' * 64}  gone.bin\n", "utf-8")
     monkeypatch.setattr(files, "sets_folder", lambda: tmp_path)
     files.data_file.cache_clear()
     yield tmp_path
@@ -44,7 +44,7 @@ def test_says_that_a_file_is_missing(sets: Path) -> None:
 
 def test_every_shipped_file_is_listed_and_whole() -> None:
     folder = files.sets_folder()
-    listed = {line.split()[1] for line in (folder / files.SUMS).read_text().splitlines()}
+    listed = {line.split()[1] for line in (folder / files.SUMS).read_text("utf-8").splitlines()}
     lying = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {files.SUMS, "README.md"}
     assert listed == lying
     assert all(files.data_file(name).is_file() for name in listed)

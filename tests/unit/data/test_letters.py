@@ -21,7 +21,7 @@ from coursekit.data.letters import LETTERS, extract, read_image, readable
 ROOT = Path(__file__).resolve().parents[3]
 HELD = ROOT / "autograder" / "heldout"
 FONTS = list(csv.DictReader((ROOT / "data" / "make" / "fonts.csv").read_text("utf-8").splitlines()))
-RECORD = json.loads((HELD / "letters-defects.json").read_text())
+RECORD = json.loads((HELD / "letters-defects.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_no_held_out_image_is_shipped(pixels: dict[str, bytes]) -> None:
 
 def test_nothing_of_the_instructors_is_in_the_wheel() -> None:
     assert not (ROOT / "data" / "sets" / "letters-defects.json").exists()
-    assert '"autograder' not in (ROOT / "pyproject.toml").read_text().partition("only-include")[2].partition("]")[0]
+    assert '"autograder' not in (ROOT / "pyproject.toml").read_text("utf-8").partition("only-include")[2].partition("]")[0]
 
 
 def test_extract_and_read(tmp_path: Path, shipped: dict[str, bytes], pixels: dict[str, bytes]) -> None:
@@ -155,7 +155,7 @@ def test_extract_and_read(tmp_path: Path, shipped: dict[str, bytes], pixels: dic
     assert image.dtype == torch.uint8 and image.shape == (1, 28, 28)
     assert bytes(image.flatten().tolist()) == pixels[good[0].relative_to(tmp_path).as_posix()]
     digest = hashlib.sha256(data_file("letters.tar.gz").read_bytes()).hexdigest()
-    assert (tree / ".source").read_text() == digest and extract(str(tmp_path)) == tree
+    assert (tree / ".source").read_text("utf-8") == digest and extract(str(tmp_path)) == tree
 
 
 @pytest.mark.parametrize(("mode", "size"), [("RGB", (28, 28)), ("L", (28, 27)), ("1", (28, 28))])
@@ -166,7 +166,7 @@ def test_another_kind_of_picture_is_refused(tmp_path: Path, mode: str, size: tup
 
 
 def test_a_text_is_no_picture_and_a_missing_file_is_missing(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_text("<html>")
+    (tmp_path / "a.png").write_text("<html>", "utf-8")
     with pytest.raises(ValueError, match="not a readable picture"):
         read_image(tmp_path / "a.png")
     with pytest.raises(FileNotFoundError):

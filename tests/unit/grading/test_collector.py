@@ -47,7 +47,7 @@ def gone(pid: int) -> bool:
     until = time.monotonic() + 20
     while time.monotonic() < until:
         try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
                 return True
         except OSError:
             return True
@@ -58,7 +58,7 @@ def gone(pid: int) -> bool:
 def below(pid: int) -> list[int]:
     found = [pid]
     for one in found:
-        found += [int(child) for task in Path(f"/proc/{one}/task").iterdir() for child in (task / "children").read_text().split()]
+        found += [int(child) for task in Path(f"/proc/{one}/task").iterdir() for child in (task / "children").read_text("utf-8").split()]
     return found[1:]
 
 
@@ -76,7 +76,7 @@ class Class:
         collector.begin(PLANNER, store, jobs, "bubblewrap", False)
         for student, source in sources.items():
             cell = {"cell_type": "code", "source": source, "metadata": {"nbgrader": {"grade_id": "u00-double"}}}
-            (folder / student).write_text(json.dumps({"cells": [cell] if source else []}))
+            (folder / student).write_text(json.dumps({"cells": [cell] if source else []}), "utf-8")
             collector.run(student, folder / student)
 
     def told(self) -> dict[str, str | None]:
@@ -108,7 +108,7 @@ def test_a_sandbox_that_does_not_hold_is_refused_here_too(collector: Collector, 
 
 def test_why_there_is_no_evidence_is_told_and_the_others_go_on(collector: Collector, store: Store, tmp_path: Path) -> None:
     collector.usable()
-    store.folder.write_text("a file where the folder should be")
+    store.folder.write_text("a file where the folder should be", "utf-8")
     told = Class(tmp_path, collector, store, 2, a=double(1), b=double(2)).told()
     assert set(told) == {"a", "b"} and all("could not be written" in str(problem) for problem in told.values())
 
@@ -116,7 +116,7 @@ def test_why_there_is_no_evidence_is_told_and_the_others_go_on(collector: Collec
 def test_an_error_of_ours_is_loud(collector: Collector, store: Store, tmp_path: Path) -> None:
     collector.usable()
     collector.begin(replace(PLANNER, checks={"u00-double": 3}), store, 1, "bubblewrap", False)  # type: ignore[dict-item]
-    (tmp_path / "a").write_text('{"cells": [{"cell_type": "code", "source": "double = 1"}]}')
+    (tmp_path / "a").write_text('{"cells": [{"cell_type": "code", "source": "double = 1"}]}', "utf-8")
     collector.run("a", tmp_path / "a")
     with pytest.raises(RuntimeError, match="AttributeError"):
         collector.ended()

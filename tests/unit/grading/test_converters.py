@@ -21,7 +21,8 @@ def directory(tmp_path: Path) -> CourseDirectory:
     made.root = str(tmp_path)
     for student in ("kim", "ana"):
         (tmp_path / "submitted" / student / "u01").mkdir(parents=True)
-        (tmp_path / "submitted" / student / "u01" / "u01.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+        handed_in = tmp_path / "submitted" / student / "u01" / "u01.ipynb"
+        handed_in.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "utf-8")
     return made
 
 

@@ -74,7 +74,7 @@ def test_a_filled_notebook_keeps_its_checks(maker: ClassMaker) -> None:
 
 
 def test_the_demo_never_writes_into_a_folder_in_use(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("work")
+    (tmp_path / "mine.txt").write_text("work", "utf-8")
     with pytest.raises(CourseError, match=r"is not empty\.\nGive --folder a new folder, or remove that one\."):
         copy_course(course(), tmp_path)
     made = copy_course(course(), tmp_path / "new")

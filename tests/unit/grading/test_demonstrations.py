@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from coursekit.build import door
 from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.grading import isolation
@@ -95,6 +96,13 @@ def test_checks_are_left_out_unless_somebody_reads_what_they_define() -> None:
     own = {"cell_type": "code", "id": "own", "metadata": {}, "source": "print(observe)", "outputs": [], "execution_count": None}
     prepared = judge.planner.prepare(parse(json.dumps({**plain, "cells": [*plain["cells"], own]}).encode()))
     assert not checks & {prepared.sources[place] for place in judge.store.skip(prepared)}
+
+
+def test_the_look_for_the_course_is_left_out_though_it_imports_the_importer() -> None:
+    judge = grader("u01")
+    maker = ClassMaker(course(), judge.unit)
+    prepared = judge.planner.prepare(parse(json.dumps(maker.filled(maker.right)).encode()))
+    assert prepared.sources.index(door.TEXT) in judge.store.skip(prepared)
 
 
 def bare(evidence: Evidence) -> bytes:

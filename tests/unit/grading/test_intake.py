@@ -97,7 +97,7 @@ def test_a_folder_of_files_and_a_zip_of_them_are_the_same(tmp_path: Path) -> Non
     folder.mkdir()
     for name in ("zoe.ipynb", "ann_u01_tensors.ipynb", "u01_tensors-kim.ipynb"):
         (folder / name).write_bytes(b"{}")
-    (folder / "notes.txt").write_text("no notebook")
+    (folder / "notes.txt").write_text("no notebook", "utf-8")
     archive = tmp_path / "all.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for path in folder.iterdir():
@@ -113,7 +113,7 @@ def test_the_well_named_file_wins(tmp_path: Path) -> None:
     folder = tmp_path / "ann" / "u01_tensors"
     folder.mkdir(parents=True)
     for name in ("a copy.ipynb", "u01_tensors.ipynb", "z copy.ipynb"):
-        (folder / name).write_text(name)
+        (folder / name).write_text(name, "utf-8")
     assert [(item.data, item.note) for item in gather(tmp_path, "u01_tensors")] == [(b"u01_tensors.ipynb", "")]
 
 

@@ -74,7 +74,7 @@ def test_a_sandbox_that_starts_also_holds() -> None:
 
 @sandboxed
 def test_no_network_no_secrets_no_writing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "secret").write_text("planted-secret")
+    (tmp_path / "secret").write_text("planted-secret", "utf-8")
     monkeypatch.setenv("PLANTED", "planted-secret")
     repository = Path(isolation.__file__).parents[3]
     hidden = [str(repository / name) for name in ("autograder", "solutions", "data", "tests", "src")]
@@ -131,7 +131,7 @@ def test_nothing_stays_alive_or_behind(kind: str, monkeypatch: pytest.MonkeyPatc
         return made[-1]
 
     monkeypatch.setattr(tempfile, "mkdtemp", remember)
-    mounts = Path("/proc/mounts").read_text()
+    mounts = Path("/proc/mounts").read_text(encoding="utf-8")
     mark = f"left-{os.getpid()}-{kind}"
     own_session = kind != "none"  # without a sandbox, only the process group can be ended
     daemon = f"subprocess.Popen(['sh', '-c', 'sleep 30; true', {mark!r}], start_new_session={own_session})"
@@ -139,7 +139,7 @@ def test_nothing_stays_alive_or_behind(kind: str, monkeypatch: pytest.MonkeyPatc
     assert [cell.status for cell in evidence.cells] == ["ok"] * 4
     assert running(mark) == []
     assert [place for place in made if os.path.exists(place)] == []
-    assert Path("/proc/mounts").read_text() == mounts
+    assert Path("/proc/mounts").read_text(encoding="utf-8") == mounts
 
 
 @sandboxed

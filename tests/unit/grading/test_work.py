@@ -51,7 +51,7 @@ def work(tmp_path: Path) -> Work:
 
 def handed_in(folder: Path, student: str, answer: str) -> Path:
     path = folder / student
-    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"double = {answer}"}]}))
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": f"double = {answer}"}]}), "utf-8")
     return path
 
 

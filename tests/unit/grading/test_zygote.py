@@ -242,11 +242,11 @@ def living() -> int:
 
 
 def test_no_mount_and_no_process_stays_behind() -> None:
-    mounts = Path("/proc/mounts").read_text()
+    mounts = Path("/proc/mounts").read_text(encoding="utf-8")
     before = living()
     client = Client("bubblewrap", LIMITS)
     said(client, "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True)")
     assert living() == before + 2
     client.close()
     assert living() == before
-    assert Path("/proc/mounts").read_text() == mounts
+    assert Path("/proc/mounts").read_text(encoding="utf-8") == mounts

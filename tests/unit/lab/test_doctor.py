@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from coursekit.errors import CourseError
-from coursekit.lab import doctor, kernel
-from coursekit.lab.doctor import Finding
+from coursekit.lab import doctor, kernel, machine
+from coursekit.lab.finding import Finding
 
 
 def isolation(monkeypatch: pytest.MonkeyPatch, answer: tuple[bool, str, str]) -> None:
@@ -49,7 +49,7 @@ def test_the_exit_status_and_json(monkeypatch: pytest.MonkeyPatch, capsys: Any, 
 
 
 def test_this_environment_has_what_a_notebook_needs() -> None:
-    for check in (doctor.python, doctor.torch, doctor.jupyterlab, doctor.notebook_kernel):
+    for check in (machine.python, doctor.torch, doctor.jupyterlab, doctor.notebook_kernel):
         assert check().state in ("ok", "optional")
 
 
@@ -91,12 +91,13 @@ def test_a_students_install_lacks_nothing_without_nbgrader(monkeypatch: pytest.M
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
-    monkeypatch.setitem(sys.modules, "coursekit.grading.isolation", None)
     remedy = "For grading: pip install .[instructor]"
     assert doctor.nbgrader() == Finding("nbgrader", "optional", "not installed", remedy)
     expected = Finding("sandbox", "optional", "not tried: grading is not installed", remedy)
     assert doctor.sandbox() == expected
     assert doctor.jupyterlab().state == "missing"
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    assert doctor.jupyterlab() == Finding("jupyterlab", "optional", "not installed", "Not needed here.")
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_taken_port() -> None:
 
 
 def test_the_news_question_is_switched_off_where_jupyterlab_looks() -> None:
-    settings = json.loads((server.SETTINGS / "labconfig" / "page_config.json").read_text())
+    settings = json.loads((server.SETTINGS / "labconfig" / "page_config.json").read_text("utf-8"))
     assert settings == {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 
 
@@ -61,7 +61,7 @@ def kernelspec(folder: Path, program: str) -> None:
     spec = folder / "kernels" / "python3"
     spec.mkdir(parents=True)
     words = [program, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(json.dumps({"argv": words, "display_name": "P", "language": "python"}))
+    (spec / "kernel.json").write_text(json.dumps({"argv": words, "display_name": "P", "language": "python"}), "utf-8")
 
 
 def test_the_kernel_of_this_environment() -> None:
@@ -87,7 +87,7 @@ def test_a_kernel_that_comes_first(
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
 def test_a_kernel_of_another_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other-python"
-    other.write_text("#!/bin/sh\necho /somewhere/else\n")
+    other.write_text('#!/bin/sh\necho \'"/somewhere/else"\'\n', "utf-8")
     other.chmod(0o755)
     kernelspec(tmp_path, str(other))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
@@ -110,10 +110,10 @@ def test_jupyterlab_answers_and_a_signal_ends_it(tmp_path: Path) -> None:
                     assert "version" in json.load(answer)
                 break
             except OSError:
-                assert child.poll() is None, (tmp_path / "log").read_text()
+                assert child.poll() is None, (tmp_path / "log").read_text("utf-8")
                 time.sleep(0.5)
         else:
-            pytest.fail((tmp_path / "log").read_text())
+            pytest.fail((tmp_path / "log").read_text("utf-8"))
         child.terminate()
         child.wait(timeout=20)
     finally:

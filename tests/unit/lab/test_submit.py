@@ -48,9 +48,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A student's working folder, with the release installed elsewhere."""
     course = tmp_path / "course"
     course.mkdir()
-    (course / "u01_tensors.ipynb").write_text(notebook(*released()))
+    (course / "u01_tensors.ipynb").write_text(notebook(*released()), "utf-8")
     (course / "u02_autograd.ipynb").write_text(
-        notebook(cell(STUB.format(name="vjp"), "u02-vjp-answer"), check("u02-vjp"))
+        notebook(cell(STUB.format(name="vjp"), "u02-vjp-answer"), check("u02-vjp")), "utf-8"
     )
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -71,7 +71,7 @@ def mine(folder: Path) -> Callable[..., Path]:
     ) -> Path:
         cells = [(changes or {}).get(place, item) for place, item in enumerate(released())]
         path = folder / "u01_tensors.ipynb"
-        path.write_text(notebook(*[item for item in cells if item is not None], *(more or [])))
+        path.write_text(notebook(*[item for item in cells if item is not None], *(more or [])), "utf-8")
         return path
 
     return write
@@ -84,7 +84,7 @@ FIXED = cell(HUNT.replace("mean()", "mean(dim=0)"), "u01-hunt-it-answer")
 def test_all_answered(mine: Callable[..., Path], capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     path = mine({2: ANSWER, 4: FIXED})
     (folder / ".coursekit").mkdir()
-    (folder / ".coursekit" / "results.json").write_text('{"u01-double": "Passed", "u01-hunt-it": 3}')
+    (folder / ".coursekit" / "results.json").write_text('{"u01-double": "Passed", "u01-hunt-it": 3}', "utf-8")
     assert main("u01") == 0
     assert capsys.readouterr() == (
         "u01_tensors.ipynb\n"
@@ -229,7 +229,7 @@ def test_out_is_a_folder_or_a_file(folder: Path, mine: Callable[..., Path], caps
         == (folder / "ann.ipynb").read_bytes()
         == path.read_bytes()
     )
-    (folder / "file").write_text("")
+    (folder / "file").write_text("", "utf-8")
     with pytest.raises(submit.CourseError, match=r"cannot be written"):
         main("u01", None, "file/inside")
 
@@ -248,7 +248,7 @@ def test_an_exchange_is_mentioned(
 
 def test_the_exchange_is_the_configured_one(tmp_path: Path) -> None:
     (tmp_path / "exchange").mkdir()
-    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.Exchange.root = 'exchange'\n")
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.Exchange.root = 'exchange'\n", "utf-8")
     code = "from coursekit.lab.submit import _exchange; print(_exchange())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True

@@ -30,16 +30,16 @@ class Folders:
         self.release("first release")
 
     def release(self, text: str) -> None:
-        (self.releases / NAME).write_text(text)
+        (self.releases / NAME).write_text(text, "utf-8")
 
     def update(self, today: date = TODAY) -> list[str]:
         return bring_up_to_date(self.work, self.releases, today)
 
     def edit(self, text: str) -> None:
-        (self.work / NAME).write_text(text)
+        (self.work / NAME).write_text(text, "utf-8")
 
     def files(self) -> dict[str, str]:
-        return {path.name: path.read_text() for path in self.work.iterdir() if path.name != RECORD}
+        return {path.name: path.read_text("utf-8") for path in self.work.iterdir() if path.name != RECORD}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def test_the_first_time_every_notebook_is_copied(folders: Folders) -> None:
-    (folders.releases / "u02_autograd.ipynb").write_text("second unit")
+    (folders.releases / "u02_autograd.ipynb").write_text("second unit", "utf-8")
     assert folders.update() == ["u01_tensors.ipynb: new.", "u02_autograd.ipynb: new."]
     assert folders.files() == {NAME: "first release", "u02_autograd.ipynb": "second unit"}
 
@@ -97,7 +97,7 @@ def test_work_in_the_new_version_is_not_overwritten_by_the_next_one(folders: Fol
     folders.edit("my work")
     folders.release("second release")
     folders.update()
-    (folders.work / BESIDE).write_text("more work")
+    (folders.work / BESIDE).write_text("more work", "utf-8")
     folders.release("third release")
     folders.update()
     third = "u01_tensors (new version 2026-03-01, 2).ipynb"
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_written(folders: Folders, monkeypatch: pytest.M
 
 
 def test_a_file_where_the_folder_should_be(folders: Folders) -> None:
-    folders.work.write_text("a file")
+    folders.work.write_text("a file", "utf-8")
     with pytest.raises(CourseError, match="Cannot write to the working folder"):
         folders.update()
 
