@@ -1,0 +1,31 @@
+"""Import what a first page and a first cell import, so that its bytecode is there: `python warm.py page|cell`.
+
+Run by the environment's own Python. All of its bytecode would take much longer, torch alone has 2,000 modules.
+"""
+
+import contextlib
+import importlib
+import json
+import sys
+from pathlib import Path
+
+
+def page() -> None:
+    """JupyterLab's server, its extensions, a kernel."""
+    for name in ("jupyterlab.labapp", "jupyter_server.nbconvert.handlers", "ipykernel.kernelapp", "ipykernel.debugger"):
+        importlib.import_module(name)
+    for file in Path(sys.prefix, "etc", "jupyter", "jupyter_server_config.d").glob("*.json"):
+        for name in json.loads(file.read_text(encoding="utf-8"))["ServerApp"]["jpserver_extensions"]:
+            extension = importlib.import_module(name)
+            with contextlib.suppress(AttributeError):
+                extension._jupyter_server_extension_points()
+
+
+def cell() -> None:
+    """What notebooks import."""
+    for name in ("torch", "matplotlib.pyplot", "ipywidgets", "safetensors.torch"):
+        importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    {"page": page, "cell": cell}[sys.argv[1]]()
