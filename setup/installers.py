@@ -34,6 +34,8 @@ SOURCES = (
     *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX"),
 )
 
+PIPS_RETRIES = 5  # pip's own number takes 8 s; uv would wait for 50 s, and has one of its own
+
 
 class Installer(NamedTuple):
     name: str
@@ -111,7 +113,7 @@ def uv_installer(uv: str, settings: dict[str, Any]) -> Installer:
     usual += ["--no-config"] if usual else []
     usual += ["--prerelease=allow"] if settings.get("pre") else []
     variables = {"UV_HTTP_TIMEOUT": str(max(30, int(settings.get("timeout", 0))))}
-    if "retries" in settings:
+    if settings.get("retries", PIPS_RETRIES) != PIPS_RETRIES:
         variables["UV_HTTP_RETRIES"] = str(settings["retries"])
     if settings.get("cert"):
         variables["SSL_CERT_FILE"] = settings["cert"]

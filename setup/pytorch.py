@@ -19,7 +19,7 @@ from setup.place import ROOT
 from setup.running import say
 
 NOT_THERE = "not found"
-CUDA_SIZE = "3 GB to load, 7 GB on the disk"
+CUDA_SIZE = "3 GB to load, 5 GB on the disk"
 OTHER_INDEX = 'Correct --torch-index (or COURSE_TORCH_INDEX); --torch-index "" goes back to the usual sources.'
 
 

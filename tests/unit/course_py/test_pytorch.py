@@ -62,7 +62,7 @@ def test_else_the_cuda_build_is_taken_and_its_size_said(checkout: Any, capsys: A
     checkout.plan((r"torch==2.13.0\+cpu$", NOT_THERE), ("isolated", says))
     assert checkout.course.main(["lab"]) == 0
     assert (
-        f"  {why}: taking the CUDA build, which runs without a GPU too (3 GB to load, 7 GB on the disk).\n"
+        f"  {why}: taking the CUDA build, which runs without a GPU too (3 GB to load, 5 GB on the disk).\n"
         in capsys.readouterr().err
     )
     assert checkout.calls("pip")[-1] == REST
