@@ -28,34 +28,30 @@ def log_tail(lines: int, start: int = 0) -> list[str]:
 
 def run_logged(
     label: str,
-    *commands: Sequence[str | os.PathLike[str]],
+    command: Sequence[str | os.PathLike[str]],
     environment: Mapping[str, str] | None = None,
     otherwise: str = "failed",
 ) -> Outcome:
-    """Run commands side by side, showing what they are at; `otherwise` is said if one fails."""
+    """Run a command, showing what it is at; `otherwise` is said if it fails."""
     say(f"- {label} ...")
     started = shown = time.monotonic()
     clear = "\r\033[K" if sys.stderr.isatty() else ""
     with open(LOG, "ab") as log:
-        log.write("".join(f"\n$ {' '.join(map(str, command))}\n" for command in commands).encode())
+        log.write(f"\n$ {' '.join(map(str, command))}\n".encode())
         log.flush()
-        start, children = log.tell(), []
+        start = log.tell()
+        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment)
         try:
-            for command in commands:
-                children.append(
-                    subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment)
-                )
-            while any(child.poll() is None for child in children):
+            while child.poll() is None:
                 time.sleep(0.02)
                 if time.monotonic() - shown > (0.5 if clear else 20):
                     shown = time.monotonic()
                     line = f"  {shown - started:3.0f} s  {log_tail(1)[0].strip()[:64]}"
                     print(clear + line, end="" if clear else "\n", file=sys.stderr, flush=True)
         finally:
-            for child in children:
-                if child.poll() is None:  # stopped: nothing may go on writing into the environment
-                    child.terminate()
-                    child.wait()
-    worked = not any(child.returncode for child in children)
+            if child.poll() is None:  # stopped: nothing may go on writing into the environment
+                child.terminate()
+                child.wait()
+    worked = child.returncode == 0
     say(f"{clear}  {'done' if worked else otherwise} in {time.monotonic() - started:.0f} s")
     return Outcome(worked, log_tail(200, start))

@@ -90,9 +90,9 @@ def finish(installer: Installer) -> None:
     if not has_pip() and importlib.util.find_spec("ensurepip"):
         run_logged("adding pip", [PYTHON, "-m", "ensurepip"])
     writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    imports = [[str(PYTHON), "setup/warm.py", part] for part in ("page", "cell")]
     otherwise = "something is not right (python3 course.py doctor says what)"
-    run_logged("getting ready for the first start", *imports, environment=writing, otherwise=otherwise)
+    warm = [str(PYTHON), "setup/warm.py"]
+    run_logged("getting ready for the first start", warm, environment=writing, otherwise=otherwise)
 
 
 def has_pip() -> bool:

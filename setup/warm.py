@@ -1,11 +1,14 @@
-"""Import what a first page and a first cell import, so that its bytecode is there: `python warm.py page|cell`.
+"""Import what a first page and a first cell import, so that its bytecode is there.
 
-Run by the environment's own Python. All of its bytecode would take much longer, torch alone has 2,000 modules.
+Run by the environment's own Python. All of its bytecode would take much longer, torch alone has 2,000 modules. It ends
+when the page's part is done; the cell's part goes on beside JupyterLab's start, since nobody has typed a cell yet.
 """
 
 import contextlib
 import importlib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,9 +26,15 @@ def page() -> None:
 
 def cell() -> None:
     """What notebooks import."""
+    with contextlib.suppress(AttributeError):  # Windows
+        os.nice(10)
     for name in ("torch", "matplotlib.pyplot", "ipywidgets", "safetensors.torch"):
         importlib.import_module(name)
 
 
 if __name__ == "__main__":
-    {"page": page, "cell": cell}[sys.argv[1]]()
+    if "cell" in sys.argv:
+        cell()
+    else:
+        page()
+        subprocess.Popen([sys.executable, __file__, "cell"], stdin=subprocess.DEVNULL)
