@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from setup.causes import DISK, NETWORK, NO_MATCH, SetupError
+from setup.causes import CERTIFICATE, DISK, NETWORK, NO_MATCH, PROXY, SetupError
 from setup.environment import GIGABYTES, check_disk
 from setup.installers import Installer, InstallFailed, install
 from setup.place import ROOT
@@ -81,10 +81,12 @@ def put_from_given(installers: list[Installer], wanted: Sequence[str], index: st
         except InstallFailed as failure:
             if failure.cause is NO_MATCH:
                 continue
-            if failure.cause in (None, DISK):
-                raise
-            why = "" if failure.cause is NETWORK else " " + failure.cause.problem
-            raise SetupError(f"The index given for PyTorch does not answer: {index}{why}", OTHER_INDEX) from failure
+            if failure.cause in (CERTIFICATE, PROXY):
+                problem = f"{failure.cause.problem} The index given for PyTorch: {index}"
+                raise SetupError(problem, failure.cause.remedy) from failure
+            if failure.cause is NETWORK:
+                raise SetupError(f"The index given for PyTorch does not answer: {index}", OTHER_INDEX) from failure
+            raise
     problem = f"The index given for PyTorch has no {wanted[-1]} for this Python and machine: {index}"
     raise SetupError(problem, OTHER_INDEX)
 

@@ -155,11 +155,6 @@ def test_an_empty_index_takes_an_earlier_one_back(checkout: Any, capsys: Any) ->
     ("says", "problem"),
     [
         (NO_NETWORK, "does not answer: https://wheels.invalid"),
-        (
-            "invalid peer certificate: UnknownIssuer",
-            "does not answer: https://wheels.invalid "
-            "The package source shows a certificate that this machine does not trust.",
-        ),
         (NOT_THERE, "has no torch==2.13.0 for this Python and machine: https://wheels.invalid"),
     ],
 )
@@ -172,6 +167,16 @@ def test_a_given_index_that_does_not_work_is_named_and_not_remembered(
     assert (checkout.stamp()["asked"], checkout.stamp()["index"]) == (None, None)
     assert checkout.course.main(["lab"]) == 0
     assert torch_calls(checkout)[-1] == CPU
+
+
+def test_a_given_index_with_an_untrusted_certificate(checkout: Any, capsys: Any) -> None:
+    checkout.plan(("isolated", "error: invalid peer certificate: UnknownIssuer"))
+    assert checkout.course.main(["lab", "--torch-index", "https://wheels.invalid"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "course.py: The package source shows a certificate that this machine does not trust. "
+        "The index given for PyTorch: https://wheels.invalid\n"
+        "Where a company or school filters the network, set PIP_CERT=FILE, the certificate that its IT gives out.\n"
+    )
 
 
 @pytest.mark.parametrize("index", ["cpu", "htps://wheels.invalid", "https:/wheels.invalid", "/wheels"])
