@@ -14,7 +14,7 @@ from setup.place import PYTHON, ROOT, STAMP, VENV
 
 LAYOUT = 2  # of an environment; 1 held the course under another distribution name
 HERE = [str(ROOT), *sys.version_info[:2]]  # an environment cannot move or change Python
-GIGABYTES = {"cpu": 2, "cuda": 10}  # what an environment takes, with room for unpacking
+GIGABYTES = {"cpu": 3, "cuda": 10}  # what an environment takes, with room for unpacking
 
 
 def fingerprint() -> str:

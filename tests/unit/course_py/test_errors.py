@@ -175,7 +175,7 @@ def test_too_little_disk(checkout: Any, capsys: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert checkout.course.main(["lab"]) == 1
     assert capsys.readouterr().err.endswith(
-        f"course.py: Only 1.2 GB are free in {checkout.root}; setting up needs 2 GB.\n"
+        f"course.py: Only 1.2 GB are free in {checkout.root}; setting up needs 3 GB.\n"
         "Free some space and run the same command again.\n"
     )
 
