@@ -1,7 +1,7 @@
 """Import what a first page and a first cell import, so that its bytecode is there.
 
 Run by the environment's own Python. All of its bytecode would take much longer, torch alone has 2,000 modules. It ends
-when the page's part is done; the cell's part goes on beside JupyterLab's start, since nobody has typed a cell yet.
+when the page's part is done; the cell's part is done while JupyterLab's page is looked at.
 """
 
 import contextlib
@@ -10,13 +10,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 
 def page() -> None:
     """JupyterLab's server, its extensions, a kernel."""
-    for name in ("jupyterlab.labapp", "jupyter_server.nbconvert.handlers", "ipykernel.kernelapp", "ipykernel.debugger"):
+    for name in ("jupyterlab.labapp", "ipykernel.kernelapp", "ipykernel.debugger"):
         importlib.import_module(name)
+    for names in importlib.import_module("jupyter_server.serverapp").JUPYTER_SERVICE_HANDLERS.values():
+        for name in names or ():
+            importlib.import_module(name)
     for file in Path(sys.prefix, "etc", "jupyter", "jupyter_server_config.d").glob("*.json"):
         for name in json.loads(file.read_text(encoding="utf-8"))["ServerApp"]["jpserver_extensions"]:
             extension = importlib.import_module(name)
@@ -34,6 +38,7 @@ def cell() -> None:
 
 if __name__ == "__main__":
     if "cell" in sys.argv:
+        time.sleep(5)  # JupyterLab is starting
         cell()
     else:
         page()
