@@ -1,4 +1,4 @@
-"""What course.py decides: which environment to keep, what to ask of pip, which PyTorch to take."""
+"""What course.py decides: which environment to keep, what to install into it, which steps a test has."""
 
 from __future__ import annotations
 
@@ -12,35 +12,45 @@ from typing import Any
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parents[3] / "course.py"
-CUDA = {"version": "2.13.0", "requires_dist": ['nvidia-cublas==13.1; platform_system == "Linux"']}
+SOURCE = Path(__file__).resolve().parents[3]
+REST = ["-c", "constraints.txt", "-e", "."]
 
 
 def test_its_syntax_is_old_enough_to_tell_an_old_python_that_it_is_too_old() -> None:
-    ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 6))
+    ast.parse((SOURCE / "course.py").read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
-def test_it_imports_the_standard_library_only() -> None:
-    imported = {
-        alias.name.partition(".")[0]
-        for node in ast.walk(ast.parse(SOURCE.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
-    assert imported <= sys.stdlib_module_names
+@pytest.mark.parametrize("file", ["course.py", *(f"setup/{path.name}" for path in (SOURCE / "setup").glob("*.py"))])
+def test_it_imports_the_standard_library_only(file: str) -> None:
+    tree = ast.walk(ast.parse((SOURCE / file).read_text(encoding="utf-8")))
+    imported: set[str] = set()
+    for node in tree:
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert imported <= sys.stdlib_module_names | {"setup"}
 
 
-def test_lab_installs_the_student_part_and_test_adds_the_rest(checkout: Any) -> None:
+def test_lab_installs_the_student_part_and_test_adds_the_rest(checkout: Any, capsys: Any) -> None:
     assert checkout.course.main(["lab"]) == 0
-    installed = checkout.calls()[-1]
-    assert installed == ["--no-input", "install", "-c", "constraints.txt", "-e", "."]
+    assert checkout.calls("pip")[-1] == REST
     assert checkout.stamp()["state"] == "ready"
-    checkout.course.run_tests = lambda full: 0
+    assert capsys.readouterr().err.startswith(
+        "Setting the course up in .venv; the first time takes up to a few minutes.\n- making the environment ...\n"
+    )
+    checkout.course.run_tests = lambda python, full: 0
     assert checkout.course.main(["test"]) == 0
-    assert checkout.calls()[-1][-1] == ".[dev,instructor]"
+    assert checkout.calls("pip")[-1][-1] == ".[dev,instructor]"
+    assert capsys.readouterr().err.startswith("Adding what tests and grading need to .venv.\n")
     before = len(checkout.calls())
     assert checkout.course.main(["lab"]) == 0  # more than it needs is there already
     assert len(checkout.calls()) == before
+
+
+def test_an_environment_has_a_pip_of_its_own(checkout: Any) -> None:
+    assert checkout.course.main(["lab"]) == 0
+    assert checkout.calls()[-1] == ["ensurepip"]
 
 
 def test_nothing_to_do_takes_well_under_a_second(checkout: Any, capsys: Any) -> None:
@@ -53,13 +63,15 @@ def test_nothing_to_do_takes_well_under_a_second(checkout: Any, capsys: Any) -> 
     assert capsys.readouterr().err == ""
 
 
-def test_changed_requirements_update_the_environment(checkout: Any, capsys: Any) -> None:
+@pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml", "setup/pytorch.py"])
+def test_changed_requirements_update_the_environment(checkout: Any, capsys: Any, file: str) -> None:
     checkout.course.main(["lab"])
-    (checkout.root / "constraints.txt").write_text("torch==2.14.0\n", "utf-8")
+    with open(checkout.root / file, "a", encoding="utf-8") as changed:
+        changed.write("# changed\n")
     capsys.readouterr()
     assert checkout.course.main(["lab"]) == 0
     assert capsys.readouterr().err.startswith("The course's requirements have changed; updating .venv.\n")
-    assert checkout.stamp()["fingerprint"] == checkout.course.fingerprint()
+    assert checkout.stamp()["fingerprint"] == checkout.part("environment").fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -71,14 +83,15 @@ def test_changed_requirements_update_the_environment(checkout: Any, capsys: Any)
             ["elsewhere", 3, 11],
             "The environment in .venv is for another Python or folder; building it again.",
         ),
-        ("torch", "cuda", "The environment in .venv holds the other PyTorch build; building it again."),
+        ("layout", 1, "The environment in .venv is from an earlier version of the course; building it again."),
+        ("torch", "cuda", "The environment in .venv holds another PyTorch build; building it again."),
     ],
 )
 def test_an_unfit_environment_is_built_again(checkout: Any, capsys: Any, field: str, value: Any, said: str) -> None:
     checkout.course.main(["lab"])
     leftover = checkout.root / ".venv" / "leftover"
     leftover.touch()
-    checkout.course.write_stamp(**{**checkout.stamp(), field: value})
+    checkout.part("environment").write_stamp(**{**checkout.stamp(), field: value})
     capsys.readouterr()
     assert checkout.course.main(["lab"]) == 0
     assert capsys.readouterr().err.splitlines()[0] == said
@@ -92,7 +105,7 @@ def test_a_half_built_environment_is_built_again(checkout: Any, capsys: Any, spo
     if spoil == "no stamp":
         stamp.unlink()
     elif spoil == "broken stamp":
-        stamp.write_text('{"state": "rea', "utf-8")
+        stamp.write_text('{"state": "rea', encoding="utf-8")
     else:
         shutil.rmtree(checkout.root / ".venv")
         (checkout.root / ".venv").mkdir()
@@ -103,46 +116,10 @@ def test_a_half_built_environment_is_built_again(checkout: Any, capsys: Any, spo
 
 def test_a_lost_python_is_noticed(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout.course.main(["lab"])
-    monkeypatch.setattr(checkout.course, "PYTHON", str(checkout.root / "gone"))
-    action, reason = checkout.course.plan(checkout.stamp(), [], "cpu")
+    environment = checkout.part("environment")
+    monkeypatch.setattr(environment, "PYTHON", checkout.root / "gone")
+    action, reason = environment.plan(checkout.stamp(), [], "cpu", None)
     assert (action, reason) == ("build", "The environment in .venv has lost its Python; building it again.")
-
-
-def test_the_cuda_build_is_refused_where_there_is_no_driver(checkout: Any, capsys: Any) -> None:
-    checkout.plan(torch=CUDA)
-    assert checkout.course.main(["lab"]) == 1
-    assert len(checkout.calls()) == 1  # asked, and nothing was loaded
-    assert capsys.readouterr().err.endswith(
-        "course.py: No NVIDIA driver is here, and pip finds PyTorch 2.13.0 only as the CUDA build, "
-        "several gigabytes of it.\n"
-        "Give the CPU build's address, as PyTorch's Get Started page names it: --torch-index URL. "
-        "Or take the CUDA build all the same: --torch cuda.\n"
-    )
-
-
-def test_the_cuda_build_is_taken_when_asked_for_and_that_is_remembered(checkout: Any) -> None:
-    checkout.plan(torch=CUDA)
-    assert checkout.course.main(["lab", "--torch", "cuda"]) == 0
-    assert [call[1] for call in checkout.calls()] == ["install"]
-    assert checkout.stamp()["torch"] == "cuda"
-    assert checkout.course.main(["lab"]) == 0
-    assert len(checkout.calls()) == 1
-
-
-def test_a_driver_chooses_the_cuda_build(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkout.course, "has_nvidia_driver", lambda: True)
-    checkout.plan(torch=CUDA)
-    assert checkout.course.main(["lab"]) == 0
-    assert checkout.stamp()["torch"] == "cuda"
-
-
-@pytest.mark.parametrize("by", ["option", "variable"])
-def test_the_index_for_torch_is_added_to_the_configured_sources(checkout: Any, by: str, monkeypatch: Any) -> None:
-    if by == "variable":
-        monkeypatch.setenv("COURSE_TORCH_INDEX", "file:///wheels")
-    assert checkout.course.main(["lab"] if by == "variable" else ["lab", "--torch-index", "file:///wheels"]) == 0
-    for call in checkout.calls():
-        assert call[-2:] == ["--extra-index-url", "file:///wheels"]
 
 
 def test_help_installs_nothing(checkout: Any, capsys: Any) -> None:
@@ -157,12 +134,12 @@ def test_help_installs_nothing(checkout: Any, capsys: Any) -> None:
 def test_the_test_command_runs_its_steps_in_order(checkout: Any, monkeypatch: Any, full: bool, last: list[str]) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(subprocess, "call", lambda command, cwd: ran.append(command[2:]) or 0)
-    assert checkout.course.run_tests(full) == 0
+    assert checkout.course.run_tests("python", full) == 0
     assert [step[0] for step in ran] == ["ruff", "mypy", "coursekit", "pytest"]
     assert ran[-1][-2:] == last
 
 
 def test_the_first_failing_step_ends_the_test_command(checkout: Any, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(subprocess, "call", lambda command, cwd: 3 if command[2] == "mypy" else 0)
-    assert checkout.course.run_tests(False) == 3
+    assert checkout.course.run_tests("python", False) == 3
     assert capsys.readouterr().err == "== lint: ruff check .\n== types: mypy\n"

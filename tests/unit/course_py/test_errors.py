@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections import namedtuple
 from functools import partial
 from pathlib import Path
@@ -17,17 +18,25 @@ from typing import Any
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parents[3] / "course.py"
+SOURCE = Path(__file__).resolve().parents[3]
 
 
-def test_a_python_that_is_too_old(checkout: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    old = SimpleNamespace(version_info=(3, 8, 20, "final", 0), stderr=sys.stderr)
-    monkeypatch.setattr(checkout.course, "sys", old)
+@pytest.mark.parametrize("minor", [8, 10, 15])
+def test_a_python_that_the_pins_do_not_know(
+    checkout: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, minor: int
+) -> None:
+    other = SimpleNamespace(version_info=(3, minor, 0, "final", 0), stderr=sys.stderr)
+    monkeypatch.setattr(checkout.course, "sys", other)
     assert checkout.course.main(["lab"]) == 1
     assert capsys.readouterr().err == (
-        "course.py: This is Python 3.8; the course needs 3.11 or newer.\n"
-        "Install a newer Python and name it, for example: python3.12 course.py lab\n"
+        f"course.py: This is Python 3.{minor}; the course needs 3.11 to 3.14.\n"
+        "Install one of these and name it, for example: python3.13 course.py lab\n"
     )
+
+
+def test_the_package_refuses_the_same_pythons() -> None:
+    text = (SOURCE / "pyproject.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["project"]["requires-python"] == ">=3.11,<3.15"
 
 
 def test_a_folder_that_is_no_environment_is_left_alone(checkout: Any, capsys: Any) -> None:
@@ -41,57 +50,124 @@ def test_a_folder_that_is_no_environment_is_left_alone(checkout: Any, capsys: An
     assert work.read_text("utf-8") == "work"
 
 
+DISK = ("The disk is full.", "Free some space and run the same command again.")
+CERTIFICATE = (
+    "The package source shows a certificate that this machine does not trust.",
+    "Where a company or school filters the network, set PIP_CERT=FILE, the certificate that its IT gives out.",
+)
+PROXY = (
+    "The proxy does not let the installer through.",
+    "Set HTTPS_PROXY to the proxy of your network, with name and password if it asks for them, or unset it.",
+)
+NETWORK = (
+    "The package source cannot be reached: there seems to be no network.",
+    "Connect and run the same command again; behind a proxy, set HTTPS_PROXY. "
+    "With wheels in a folder, set PIP_NO_INDEX=1 and PIP_FIND_LINKS=FOLDER.",
+)
+NO_MATCH = (
+    "No source has a fitting version of a package that the course needs.",
+    "The lines above name it; the sources that pip is configured with must offer it.",
+)
+PIP_ENDS = "\nERROR: No matching distribution found for numpy==2.4.6"
+
+
 @pytest.mark.parametrize(
-    ("says", "problem", "remedy"),
-    [
+    ("says", "expected"),
+    [  # each as pip 23.2 or uv 0.13 put it
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", DISK),
+        ("error: Failed to install: torch\n  cause: No space left on device (os error 28)", DISK),
         (
-            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
-            "The disk is full.",
-            "Free some space and run the same command again.",
+            "Could not fetch URL https://localhost/simple/six/: There was a problem confirming the ssl certificate: "
+            "(Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify "
+            f"failed: self-signed certificate (_ssl.c:1006)'))) - skipping{PIP_ENDS}",
+            CERTIFICATE,
+        ),
+        (
+            "error: Failed to fetch: https://localhost/simple/six/\n  cause: error sending request for url\n"
+            "  cause: client error (Connect)\n  cause: invalid peer certificate: UnknownIssuer",
+            CERTIFICATE,
+        ),
+        (
+            "WARNING: Retrying after connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel "
+            f"connection failed: 407 Proxy Authentication Required'))': /simple/six/{PIP_ENDS}",
+            PROXY,
+        ),
+        (
+            "error: Request failed after 1 retry in 1.4s\n  cause: error sending request for url\n"
+            "  cause: client error (Connect)\n  cause: tunnel error: proxy authorization required",
+            PROXY,
         ),
         (
             "WARNING: NewConnectionError('Failed to establish a new connection: [Errno -3] Temporary failure in "
-            "name resolution')\nERROR: No matching distribution found for torch==2.13.0",
-            "pip could not reach its package source: there seems to be no network.",
-            "Connect and run the same command again. "
-            "With wheels in a folder, set PIP_NO_INDEX=1 and PIP_FIND_LINKS=FOLDER.",
+            f"name resolution'){PIP_ENDS}",
+            NETWORK,
         ),
         (
-            "ERROR: No matching distribution found for safetensors==0.8.0",
-            "pip found no fitting version of a package that the course needs.",
-            "The lines above name it; the sources that pip is configured with must offer it.",
+            "error: Request failed after 3 retries in 11.6s\n  cause: dns error\n  cause: error resolving DNS\n"
+            "  cause: failed to lookup address information: Name or service not known",
+            NETWORK,
+        ),
+        ("ERROR: No matching distribution found for safetensors==0.8.0", NO_MATCH),
+        (
+            "error: No solution found when resolving dependencies\n  cause: Because there is no version of "
+            "safetensors==0.8.0 and you require safetensors==0.8.0, your requirements are unsatisfiable.",
+            NO_MATCH,
         ),
     ],
 )
-def test_causes_of_a_failed_install(checkout: Any, capsys: Any, says: str, problem: str, remedy: str) -> None:
-    checkout.plan(says=says, status=1)
+def test_causes_of_a_failed_install(checkout: Any, capsys: Any, says: str, expected: tuple[str, str]) -> None:
+    checkout.plan((" -e ", says))
     assert checkout.course.main(["lab"]) == 1
     said = capsys.readouterr().err
     log = checkout.root / ".venv" / "course-setup.log"
-    assert said.endswith(f"course.py: {problem}\n{remedy} All that pip said: {log}\n")
+    assert said.endswith(f"course.py: {expected[0]}\n{expected[1]} All that pip said: {log}\n")
     assert "  | " + says.splitlines()[-1] in said  # pip's own last lines stand above
-    assert says in log.read_text("utf-8")
+    assert says in log.read_text(encoding="utf-8")
     assert checkout.stamp()["state"] == "building"
 
 
 def test_an_unknown_failure_names_the_log(checkout: Any, capsys: Any) -> None:
-    checkout.plan(says="error: subprocess-exited-with-error", status=1)
+    checkout.plan((" -e ", "error: subprocess-exited-with-error"))
     assert checkout.course.main(["lab"]) == 1
     log = checkout.root / ".venv" / "course-setup.log"
     said = f"course.py: pip failed.\nIts last lines are above, all that it said is in {log}\n"
     assert capsys.readouterr().err.endswith(said)
 
 
+def test_an_earlier_failure_is_not_taken_for_the_cause(checkout: Any, capsys: Any) -> None:
+    checkout.plan(("uv$", NETWORK_SAID), (" -e ", "error: subprocess-exited-with-error"))
+    assert checkout.course.main(["lab"]) == 1
+    assert "course.py: pip failed.\n" in capsys.readouterr().err
+
+
+NETWORK_SAID = "Failed to establish a new connection"
+
+
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
 def test_no_module_to_make_environments(checkout: Any, capsys: Any, monkeypatch: Any, module: str) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else real(name))
+    checkout.plan(no_pip=True)
+    hide(monkeypatch, module)
     assert checkout.course.main(["lab"]) == 1
     assert capsys.readouterr().err.endswith(
         f"course.py: This Python has no `{module}` module to make an environment: {sys.executable}\n"
-        "Debian, Ubuntu: sudo apt install python3-venv. Elsewhere: install a Python that has venv.\n"
+        f"Debian, Ubuntu: sudo apt install python3.{sys.version_info[1]}-venv. "
+        "Elsewhere: install a Python that has venv.\n"
     )
     assert not (checkout.root / ".venv").exists()
+
+
+def test_ensurepip_is_not_needed_where_pip_or_uv_is_there(checkout: Any, monkeypatch: Any, uv: Path) -> None:
+    hide(monkeypatch, "ensurepip")
+    assert checkout.course.main(["lab"]) == 0
+    checkout.plan(no_pip=True)
+    shutil.rmtree(checkout.root / ".venv")
+    assert checkout.course.main(["lab"]) == 0
+    assert checkout.calls("pip") == []
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else real(name))
 
 
 def test_too_little_disk(checkout: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +184,7 @@ def test_a_folder_that_cannot_be_written(checkout: Any, capsys: Any, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(checkout.course.os, "makedirs", refuse)
+    monkeypatch.setattr(checkout.part("environment").os, "makedirs", refuse)
     assert checkout.course.main(["lab"]) == 1
     assert capsys.readouterr().err.endswith(
         f"course.py: Cannot write to {checkout.root / '.venv'}: Permission denied.\n"
@@ -145,14 +221,14 @@ def test_a_stopped_install_stops_pip_and_the_next_run_builds_again(
     checkout.plan(sleep=60)
     base = getattr(sys, "_base_executable", sys.executable)
     # coursekit's parser comes from src: the base Python has no coursekit installed
-    shutil.copytree(SOURCE.parent / "src", checkout.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SOURCE / "src", checkout.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     command = [base, str(checkout.root / "course.py"), "lab", "--torch", "cpu"]
     # A shell's background job ignores Ctrl-C, and so would all that it starts, this test's child as well.
     hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hears)
     try:
         deadline = time.monotonic() + 30
-        while len(checkout.calls()) < 2:  # until pip is installing
+        while not checkout.calls():  # until pip is installing
             assert time.monotonic() < deadline
             time.sleep(0.05)
         child.send_signal(number)
@@ -162,5 +238,5 @@ def test_a_stopped_install_stops_pip_and_the_next_run_builds_again(
     assert child.returncode == status
     assert ("Stopped. Run the same command again to go on." in said) == (number == signal.SIGINT)
     assert checkout.stamp()["state"] == "building"
-    action, reason = checkout.course.plan(checkout.stamp(), [], "cpu")
+    action, reason = checkout.part("environment").plan(checkout.stamp(), [], "cpu", None)
     assert (action, reason) == ("build", "An earlier set-up of .venv did not finish; building it again.")

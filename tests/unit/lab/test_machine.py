@@ -8,6 +8,8 @@ import multiprocessing
 import platform
 import sys
 import sysconfig
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +115,9 @@ def test_workers(monkeypatch: pytest.MonkeyPatch, method: str, said: str) -> Non
 def test_the_console(monkeypatch: pytest.MonkeyPatch, encoding: str, said: str) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding))
     assert machine.shown() == Finding("console", "ok", said)
+
+
+def test_the_supported_pythons_are_those_of_the_project() -> None:
+    text = (Path(__file__).resolve().parents[3] / "pyproject.toml").read_text("utf-8")
+    oldest, newest = (".".join(map(str, bound)) for bound in (machine.OLDEST, (machine.NEWEST[0], machine.NEWEST[1] + 1)))
+    assert tomllib.loads(text)["project"]["requires-python"] == f">={oldest},<{newest}"
