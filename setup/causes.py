@@ -38,6 +38,11 @@ NETWORK = Cause(
     "Connect and run the same command again; behind a proxy, set HTTPS_PROXY. "
     "With wheels in a folder, set PIP_NO_INDEX=1 and PIP_FIND_LINKS=FOLDER.",
 )
+UNREADABLE = Cause(
+    "failed to read from file",
+    "A folder that pip is configured with, as an index or for wheels, cannot be read.",
+    "Ask for permission to read it, or take it out of pip's configuration (`pip config list` shows it).",
+)
 NO_MATCH = Cause(
     "No matching distribution found|ResolutionImpossible|No solution found when resolving",
     "No source has a fitting version of a package that the course needs.",
@@ -45,7 +50,7 @@ NO_MATCH = Cause(
 )
 # The order matters: pip ends with "No matching distribution" after each of the others, and a proxy's failure is
 # one of the network to it.
-CAUSES = (DISK, CERTIFICATE, PROXY, NETWORK, NO_MATCH)
+CAUSES = (DISK, CERTIFICATE, PROXY, NETWORK, UNREADABLE, NO_MATCH)
 
 
 def find(lines: Sequence[str]) -> Cause | None:

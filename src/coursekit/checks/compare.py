@@ -123,10 +123,11 @@ def words(failure: Failure) -> str:
     """
     if failure.own:
         return _gist(failure.message)
-    first = _BETWEEN.sub(r"\1 ", failure.message.split("\n", 1)[0])
+    first = _BETWEEN.sub(r"\1 ", _COUNTED.sub("", failure.message.split("\n", 1)[0]))
     return " ".join(sorted(_NUMBER.findall(first)[:20]))
 
 
+_COUNTED = re.compile(r"\b(index|position|argument|dimension|dim)\W{0,2}\d+")  # the library's own counting: versions differ
 _NUMBER = re.compile(r"(?<![\w.])\d+")
 _BETWEEN = re.compile(r"(\d)[x.](?=\d)")  # of 3x4 and 0.5
 _FOLDERS = re.compile(r"(?<![\w.:/])(?:/[^\s'\"/]+)+/(?=[^\s'\"/])")

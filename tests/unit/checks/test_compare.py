@@ -131,6 +131,7 @@ def test_failures_are_alike_by_type_place_and_own_words(fail: Callable[..., Obse
         ("cannot pickle '_io.BufferedReader' object", "cannot pickle 'BufferedReader' instances"),
         ("got [4, 3] but expected shape compatible with [3, 2]", "expected [3, 2], got [4, 3]"),
         ("expected Float, got float32", "expected float"),
+        ("The differentiated Tensor at index 0 appears to be unused", "One of the differentiated Tensors is unused"),
     ],
 )
 def test_of_a_librarys_words_only_the_numbers_count(fail: Callable[..., Observed], one: str, other: str) -> None:

@@ -68,6 +68,10 @@ NO_MATCH = (
     "No source has a fitting version of a package that the course needs.",
     "The lines above name it; the sources that pip is configured with must offer it.",
 )
+UNREADABLE = (
+    "A folder that pip is configured with, as an index or for wheels, cannot be read.",
+    "Ask for permission to read it, or take it out of pip's configuration (`pip config list` shows it).",
+)
 PIP_ENDS = "\nERROR: No matching distribution found for numpy==2.4.6"
 
 
@@ -106,6 +110,11 @@ PIP_ENDS = "\nERROR: No matching distribution found for numpy==2.4.6"
             "error: Request failed after 3 retries in 11.6s\n  cause: dns error\n  cause: error resolving DNS\n"
             "  cause: failed to lookup address information: Name or service not known",
             NETWORK,
+        ),
+        (
+            "error: Failed to build the course\n  cause: No solution found when resolving: `hatchling>=1.25`\n"
+            "  cause: failed to read from file `/wheels/simple/hatchling/index.html`: Permission denied (os error 13)",
+            UNREADABLE,
         ),
         ("ERROR: No matching distribution found for safetensors==0.8.0", NO_MATCH),
         (

@@ -56,6 +56,13 @@ def test_pip_takes_over_where_uv_fails_for_reasons_of_its_own(checkout: Any, cap
     assert "  failed in 0 s\n  uv did not manage it; trying with pip.\n" in capsys.readouterr().err
 
 
+def test_pip_passes_over_a_source_that_uv_cannot_read(checkout: Any, uv: Path) -> None:
+    unreadable = "cause: failed to read from file `/wheels/index.html`: Permission denied (os error 13)"
+    checkout.plan(("^uv .* -e ", f"error: No solution found when resolving: `hatchling`\n{unreadable}"))
+    assert checkout.course.main(["lab"]) == 0
+    assert checkout.calls("pip") == [REST]
+
+
 def test_what_no_installer_can_mend_is_not_tried_twice(checkout: Any, uv: Path) -> None:
     checkout.plan(("^uv .* -e ", "error: No solution found when resolving dependencies"))
     assert checkout.course.main(["lab"]) == 1
@@ -138,7 +145,7 @@ def test_pip_itself_says_how_it_is_configured(checkout: Any, monkeypatch: Any, t
     assert settings["find_links"] == ["/wheels", "/more"]
     assert settings["extra_index_urls"] == ["https://more.invalid/simple"]
     assert settings["cert"] == "/etc/ca.pem"
-    assert (settings["no_index"], settings["proxy"], settings["trusted_hosts"]) == (False, "", [])
+    assert (settings["no_index"], settings["proxy"] or "", settings["trusted_hosts"]) == (False, "", [])  # None since pip 26
     assert settings["constraints"][-1] == "/c.txt"
 
 
