@@ -11,12 +11,12 @@ import pytest
 
 from coursekit.course import catalog
 from coursekit.course.paths import course
+from coursekit.grading.collect.intake import Submission, parse
 from coursekit.grading.demo import ClassMaker, cell_of, copy_course
 from coursekit.grading.grade import grade
-from coursekit.grading.grader import Grader, grader
-from coursekit.grading.intake import Submission, parse
-from coursekit.grading.isolation import try_bubblewrap
-from coursekit.grading.record import Gradebook
+from coursekit.grading.gradebook.record import Gradebook
+from coursekit.grading.judge.grader import Grader, grader
+from coursekit.grading.sandbox.trial import try_bubblewrap
 from tests.faults.broken import Notebook, corpus
 
 WORDS = ("empty: ", "unreadable: ", "wrong unit: ")

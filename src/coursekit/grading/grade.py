@@ -18,12 +18,12 @@ from coursekit.checks.verdict import State, Verdict
 from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.grading.batch import Batch
-from coursekit.grading.collector import Collector, Ended, take
-from coursekit.grading.gradebook import one_connection
-from coursekit.grading.grader import Grader, grader
-from coursekit.grading.intake import Submission, gather, read_file
-from coursekit.grading.isolation import usable
-from coursekit.grading.record import MEND, Gradebook, Recorded
+from coursekit.grading.collect.collector import Collector, Ended, take
+from coursekit.grading.collect.intake import Submission, gather, read_file
+from coursekit.grading.gradebook.connection import one_connection
+from coursekit.grading.gradebook.record import MEND, Gradebook, Recorded
+from coursekit.grading.judge.grader import Grader, grader
+from coursekit.grading.sandbox.trial import usable
 
 T = TypeVar("T")
 GARBAGE = 10_000  # new objects, between two looks for cyclic garbage
