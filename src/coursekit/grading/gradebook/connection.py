@@ -4,6 +4,12 @@ nbgrader opens the gradebook about ten times per submission, looks at its tables
 grade and comment alone, and waits for the disk after each of forty small writes. Here all of that shares one connection, and a
 notebook's grades and comments are read at once and written at once. What nbgrader does for one submission is one transaction,
 which `settle` ends: before the file is written that says "autograded", so that a crash leaves nothing half told.
+
+nbgrader offers no place for this, so its modules in USERS are given another `Gradebook` by name, and `nbgrader.api` another
+`get_alembic_version`. All of it can go once this is true of nbgrader: its apps, converters and preprocessors are handed one open gradebook
+instead of opening their own by `db_url`; a notebook's grades and comments are read and written at once; a submission is one
+transaction, which ends before its autograded file is written; and no program is started to learn the version of the tables.
+tests/unit/grading/gradebook/test_connection.py fails when a release of nbgrader moves what is named here.
 """
 
 from __future__ import annotations

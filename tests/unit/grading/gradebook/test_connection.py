@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from typing import Any
 
 import nbgrader.api
 import nbgrader.apps.api
+import nbgrader.converters
+import nbgrader.preprocessors
 import pytest
 from nbgrader.api import MissingEntry, Student
 from nbgrader.preprocessors import saveautogrades
@@ -18,7 +22,55 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
-from coursekit.grading.gradebook.connection import one_connection, one_submission, settle
+from coursekit.grading.gradebook.connection import ASKED_AGAIN, MADE, USERS, one_connection, one_submission, settle
+
+# They open the gradebook too, and no step of grading comes by them.
+NOT_ON_THE_WAY = {
+    "nbgrader.converters.generate_solution",
+    "nbgrader.preprocessors.overwritecells",
+    "nbgrader.preprocessors.overwritekernelspec",
+}
+REMEDY = "Find where nbgrader opens the gradebook now, and name that in USERS of gradebook/connection.py."
+
+
+def moved(name: str) -> str | None:
+    """What is wrong if one of nbgrader's modules no longer opens the gradebook where ours takes its place."""
+    try:
+        there = vars(importlib.import_module(name)).get("Gradebook")
+    except ModuleNotFoundError:
+        return f"nbgrader {nbgrader.__version__} has no `{name}`. {REMEDY}"
+    if there is nbgrader.api.Gradebook:
+        return None
+    return f"nbgrader {nbgrader.__version__}: `{name}` no longer takes `Gradebook` from `nbgrader.api`. {REMEDY}"
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_nbgrader_opens_the_gradebook_where_ours_takes_its_place(name: str) -> None:
+    assert moved(name) is None, moved(name)
+
+
+def test_what_an_nbgrader_release_moved_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nbgrader, "__version__", "9.9")
+    monkeypatch.setattr(saveautogrades, "Gradebook", Student)
+    assert moved("nbgrader.preprocessors.saveautogrades") == (
+        "nbgrader 9.9: `nbgrader.preprocessors.saveautogrades` no longer takes `Gradebook` from `nbgrader.api`. "
+        "Find where nbgrader opens the gradebook now, and name that in USERS of gradebook/connection.py."
+    )
+    assert moved("nbgrader.apps.gone") == (
+        "nbgrader 9.9 has no `nbgrader.apps.gone`. Find where nbgrader opens the gradebook now, and name that in USERS of gradebook/connection.py."
+    )
+
+
+def test_no_other_part_of_nbgrader_opens_the_gradebook_on_the_way() -> None:
+    folders = (nbgrader.converters, nbgrader.preprocessors)
+    names = [f"{one.__name__}.{module.name}" for one in folders for module in pkgutil.iter_modules(one.__path__)]
+    new = {name for name in names if "Gradebook" in vars(importlib.import_module(name))} - set(USERS) - NOT_ON_THE_WAY
+    assert not new, f"nbgrader {nbgrader.__version__} also opens the gradebook in {', '.join(sorted(new))}. {REMEDY}"
+
+
+@pytest.mark.parametrize("method", sorted({*ASKED_AGAIN, *MADE, *MADE.values(), "find_grade", "find_comment", "check_course"}))
+def test_nbgraders_gradebook_has_the_methods_that_are_replaced(method: str) -> None:
+    assert callable(getattr(nbgrader.api.Gradebook, method, None)), f"nbgrader {nbgrader.__version__}: `Gradebook` has no `{method}` any more."
 
 
 def students(path: Path) -> list[str]:
