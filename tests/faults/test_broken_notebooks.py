@@ -39,7 +39,8 @@ def test_each_of_300_ends_in_a_stated_outcome_and_a_valid_notebook(u01: Grader, 
     graded = {exercise.id for exercise in u01.unit.exercises}
     seen = 0
     for name, data in corpus(whole):
-        laid, outcome = u01.lay_out(parse(data))
+        paper = u01.lay_out(parse(data))
+        laid, outcome = paper.notebook, paper.prepared.outcome
         nbformat.validate(laid)
         checks = [
             cell.metadata["nbgrader"]["grade_id"]

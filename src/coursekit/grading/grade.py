@@ -19,7 +19,7 @@ from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.grading.batch import Batch
 from coursekit.grading.collect.collector import Collector, Ended, take
-from coursekit.grading.collect.intake import Submission, gather, read_file
+from coursekit.grading.collect.intake import Submission, gather
 from coursekit.grading.gradebook.connection import one_connection
 from coursekit.grading.gradebook.record import MEND, Gradebook, Recorded
 from coursekit.grading.judge.grader import Grader, grader
@@ -140,7 +140,7 @@ def _line(
         return Line(
             student, "not graded", 0.0, book.unit.points, 0, len(judge.keys), note=submission.note, problem=failed
         )
-    prepared = judge.look(read_file(book.staged(student)))
+    prepared = judge.look(book.staged(student))
     evidence = judge.store.evidence(prepared, isolation)
     verdicts = judge.judge(evidence)
     if resume and book.recorded_evidence(student) == prepared.digest and book.explained(student):

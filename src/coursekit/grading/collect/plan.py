@@ -96,7 +96,7 @@ class Planner:
 
     def prepare(self, sheet: Sheet) -> Prepared:
         """Keep what there is to run."""
-        return self.prepared((source for place in self.places(sheet) if (source := self._source(place)) is not None), self.outcome(sheet))
+        return self.prepared(self.places(sheet), self.outcome(sheet))
 
     def _source(self, place: Place) -> str | None:
         if place.part is None:
@@ -104,9 +104,9 @@ class Planner:
         code = place.part.kind == "code" if place.name is None else self.answers[place.name]
         return place.part.text if code else None
 
-    def prepared(self, sources: Iterable[str], outcome: str | None) -> Prepared:
-        """Name code cells that are to be run."""
-        sources = tuple(sources)
+    def prepared(self, places: Iterable[Place], outcome: str | None) -> Prepared:
+        """Name what of a layout is to be run."""
+        sources = tuple(source for place in places if (source := self._source(place)) is not None)
         digest = hashlib.sha256(json.dumps([self.basis, outcome, sources]).encode()).hexdigest()
         return Prepared(sources, outcome, digest)
 

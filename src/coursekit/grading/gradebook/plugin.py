@@ -18,10 +18,13 @@ from traitlets import Unicode
 
 from coursekit.checks import render
 from coursekit.checks.verdict import Verdict
+from coursekit.errors import CourseError
 from coursekit.grading.collect.evidence import Evidence
-from coursekit.grading.collect.intake import read_file
+from coursekit.grading.collect.plan import Prepared
 from coursekit.grading.gradebook.connection import settle
 from coursekit.grading.judge.grader import grader
+
+PREPARED = "coursekit"  # where the exporter leaves for Execute what of the submission is run
 
 
 class SubmissionExporter(NotebookExporter):
@@ -39,10 +42,8 @@ class SubmissionExporter(NotebookExporter):
             return self._written(nbformat.v4.new_notebook(), resources)  # type: ignore[no-untyped-call]
         about, folders = (resources or {})["nbgrader"], autograde.coursedir
         handed_in = Path(folders.format_path(folders.submitted_directory, about["student"], about["assignment"]), Path(filename).name)
-        notebook, outcome = grader(about["assignment"]).take(read_file(handed_in))
-        if outcome is not None:
-            notebook.metadata["coursekit"]["outcome"] = outcome
-        return self.from_notebook_node(notebook, resources, **kw)
+        paper = grader(about["assignment"]).take(handed_in)
+        return self.from_notebook_node(paper.notebook, {**(resources or {}), PREPARED: paper.prepared}, **kw)
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -69,8 +70,13 @@ class Execute(NbGraderPreprocessor):  # type: ignore[misc]
     )
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        prepared = resources.get(PREPARED)
+        if not isinstance(prepared, Prepared):
+            raise CourseError(
+                "`Execute` was given a notebook that was not laid out for it.",
+                "Set `c.Autograde.exporter_class` in nbgrader_config.py as the course's own autograder/nbgrader_config.py does.",
+            )
         course_grader = grader(resources["nbgrader"]["assignment"])
-        prepared = course_grader.prepared(nb, nb.metadata.get("coursekit", {}).get("outcome"))
         evidence = course_grader.store.evidence(prepared, self.isolation)
         fill(nb, evidence, course_grader.judge(evidence))
         return nb, resources

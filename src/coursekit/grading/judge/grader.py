@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -27,7 +27,7 @@ from coursekit.errors import CourseError
 from coursekit.grading.collect.compose import compose
 from coursekit.grading.collect.demonstrations import demonstrations
 from coursekit.grading.collect.evidence import Evidence
-from coursekit.grading.collect.intake import Sheet, parse
+from coursekit.grading.collect.intake import Sheet, parse, read_file
 from coursekit.grading.collect.plan import Planner, Prepared
 from coursekit.grading.collect.run import Probe
 from coursekit.grading.collect.store import Store
@@ -55,6 +55,23 @@ def grading_seed(where: Course) -> str:
         ) from None
 
 
+@dataclass(frozen=True)
+class Paper:
+    """A submission, laid out. notebook: to be filled in, by one who takes it alone. prepared: what of it is run."""
+
+    notebook: NotebookNode
+    prepared: Prepared
+
+
+def _as_it_is(path: Path) -> object:
+    """What a file is known by as long as nobody writes to it; None if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class Grader:
     """Prepares, collects and judges the submissions of one unit."""
 
@@ -70,28 +87,25 @@ class Grader:
         ]
         self.store = Store(where.autograder / "evidence" / unit.name, unit.name, self.probes, limits, demonstrations(self.release))
         self._judged: tuple[Evidence, dict[str, Verdict]] | None = None
-        self._next: tuple[bytes, tuple[NotebookNode, str | None]] | None = None
+        self._next: tuple[object, Paper] | None = None
         basis = json.dumps([unit.name, seed, [[p.exercise, p.source, p.name, len(p.cases)] for p in self.probes]])
         functions = [exercise.function for exercise in self.source.exercises.values()]
         self.planner = Planner.of(self.release, unit.name, functions, hashlib.sha256(basis.encode()).hexdigest())
 
-    def lay_out(self, sheet: Sheet) -> tuple[NotebookNode, str | None]:
-        """Make the notebook to grade. Returns: it, and why it cannot be run at all, or None."""
-        return compose(self.release, self.planner.places(sheet)), self.planner.outcome(sheet)
+    def lay_out(self, sheet: Sheet) -> Paper:
+        """Make the notebook to grade, and name what of it is run."""
+        places = self.planner.places(sheet)
+        return Paper(compose(self.release, places), self.planner.prepared(places, self.planner.outcome(sheet)))
 
-    def look(self, data: bytes) -> Prepared:
-        """Prepare a submission that nbgrader will ask for next: its notebook is kept until then."""
-        self._next = data, self.lay_out(parse(data))
-        return self.prepared(*self._next[1])
+    def look(self, path: Path) -> Prepared:
+        """Read and lay out a submission that nbgrader will ask for next: it is kept until then."""
+        self._next = _as_it_is(path), self.lay_out(parse(read_file(path)))
+        return self._next[1].prepared
 
-    def take(self, data: bytes) -> tuple[NotebookNode, str | None]:
-        """The notebook to grade, for whoever changes it, as `lay_out` makes it."""
+    def take(self, path: Path) -> Paper:
+        """A submission for whoever fills its notebook in: what `look` kept, if that is still the file, else as `lay_out` makes it."""
         kept, self._next = self._next, None
-        return kept[1] if kept is not None and kept[0] == data else self.lay_out(parse(data))
-
-    def prepared(self, laid: NotebookNode, outcome: str | None) -> Prepared:
-        """What a laid-out notebook gives to run."""
-        return self.planner.prepared((cell.source for cell in laid.cells if cell.cell_type == "code"), outcome)
+        return kept[1] if kept is not None and kept[0] == _as_it_is(path) else self.lay_out(parse(read_file(path)))
 
     def review(self, prepared: Prepared) -> dict[str, list[str]]:
         """Exercises whose answers use what they should do without, for a person to look at: exercise -> names."""

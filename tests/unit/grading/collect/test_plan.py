@@ -9,7 +9,6 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from coursekit.grading.collect.compose import compose
 from coursekit.grading.collect.intake import Part, Sheet, parse
 from coursekit.grading.collect.plan import Place, Planner
 from coursekit.grading.judge.grader import Grader, grader
@@ -69,11 +68,13 @@ def test_only_code_is_run(planner: Planner) -> None:
 
 
 def test_the_digest_covers_code_outcome_and_what_else_decides(planner: Planner) -> None:
-    first = planner.prepared(["a = 1"], None)
-    assert planner.prepared(["a = 1"], None) == first
-    others = [planner.prepared(["a = 2"], None), planner.prepared(["a = 1"], "empty: x"), planner.prepared(["a", "= 1"], None)]
-    others.append(Planner("u01_x", ["double"], "other", [], {}, {}).prepared(["a = 1"], None))
-    assert len({first.digest, *(other.digest for other in others)}) == 5
+    def digest(*cells: str, outcome: str | None = None, of: Planner = planner) -> str:
+        return of.prepared([Place(None, Part("code", cell)) for cell in cells], outcome).digest
+
+    first = digest("a = 1")
+    assert digest("a = 1") == first
+    other = Planner("u01_x", ["double"], "other", [], {}, {})
+    assert len({first, digest("a = 2"), digest("a = 1", outcome="empty: x"), digest("a", "= 1"), digest("a = 1", of=other)}) == 5
 
 
 def test_why_there_is_nothing_to_run(planner: Planner) -> None:
@@ -104,9 +105,9 @@ def u01() -> Grader:
 
 
 def test_the_plan_runs_what_the_notebook_holds(u01: Grader) -> None:
-    """The collector goes by the plan, nbgrader by the notebook: both must name the same evidence."""
+    """What was seen of the cells that are run is put into the notebook's, one by one."""
     whole = json.loads(nbformat.writes(u01.release))
     for name, data in corpus(whole):
-        sheet = parse(data)
-        laid = compose(u01.release, u01.planner.places(sheet))
-        assert u01.prepared(laid, u01.planner.outcome(sheet)) == u01.planner.prepare(sheet), name
+        paper = u01.lay_out(parse(data))
+        assert tuple(cell.source for cell in paper.notebook.cells if cell.cell_type == "code") == paper.prepared.sources, name
+        assert paper.prepared == u01.planner.prepare(parse(data)), name

@@ -7,13 +7,15 @@ import math
 
 import nbformat
 import pytest
+from nbconvert.exporters.exporter import ResourcesDict
 
 from coursekit.checks.diagnose import Finding
 from coursekit.checks.verdict import State, Verdict
+from coursekit.errors import CourseError
 from coursekit.grading.collect.evidence import CellRun, Evidence
 from coursekit.grading.collect.intake import parse
 from coursekit.grading.demo import ClassMaker
-from coursekit.grading.gradebook.plugin import fill, score_outputs
+from coursekit.grading.gradebook.plugin import Execute, fill, score_outputs
 from coursekit.grading.judge.grader import grader
 
 
@@ -34,8 +36,8 @@ def test_a_score_out_of_range_is_our_fault_and_loud(credit: float) -> None:
 def test_outputs_land_in_their_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSEKIT_SEED", "a test's seed")
     u01 = grader("u01")
-    laid, _ = u01.lay_out(parse(json.dumps(ClassMaker(u01.where, u01.unit).blank()).encode()))
-    prepared = u01.prepared(laid, None)
+    paper = u01.lay_out(parse(json.dumps(ClassMaker(u01.where, u01.unit).blank()).encode()))
+    laid, prepared = paper.notebook, paper.prepared
     runs = [
         CellRun("ok", [{"output_type": "stream", "name": "stdout", "text": f"{number}"}])
         for number in range(len(prepared.sources))
@@ -50,3 +52,12 @@ def test_outputs_land_in_their_cells(monkeypatch: pytest.MonkeyPatch) -> None:
             assert cell.outputs[-1].data["text/plain"] == repr(float(cell.metadata["nbgrader"]["points"]))
         else:
             assert cell.outputs[0].text == str(number)
+
+
+def test_a_notebook_of_another_exporter_is_refused() -> None:
+    with pytest.raises(CourseError) as caught:
+        Execute().preprocess(nbformat.v4.new_notebook(), ResourcesDict())
+    assert (caught.value.problem, caught.value.remedy) == (
+        "`Execute` was given a notebook that was not laid out for it.",
+        "Set `c.Autograde.exporter_class` in nbgrader_config.py as the course's own autograder/nbgrader_config.py does.",
+    )

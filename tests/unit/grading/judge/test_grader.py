@@ -17,6 +17,7 @@ from coursekit.errors import CourseError
 from coursekit.grading.collect.evidence import Evidence
 from coursekit.grading.collect.intake import parse
 from coursekit.grading.demo import ClassMaker
+from coursekit.grading.judge import grader as module
 from coursekit.grading.judge.grader import Grader, grader, grading_seed, limits
 from coursekit.grading.judge.policy import mentions
 
@@ -82,6 +83,43 @@ def test_the_digest_follows_the_code_and_nothing_else(u01: Grader, maker: ClassM
     assert digest(blank) == digest(again)
     again["cells"].append({"cell_type": "code", "source": "more = 1"})
     assert digest(blank) != digest(again)
+
+
+@pytest.fixture
+def handed_in(maker: ClassMaker, tmp_path: Path) -> Path:
+    path = tmp_path / "u01_tensors.ipynb"
+    path.write_text(json.dumps(maker.filled(maker.right)), "utf-8")
+    return path
+
+
+def test_what_was_looked_at_is_read_and_laid_out_once(u01: Grader, handed_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = u01.look(handed_in)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "read_file", lambda path: pytest.fail("it was read before"))
+        patch.setattr(module, "compose", lambda *a: pytest.fail("it was laid out before"))
+        paper = u01.take(handed_in)
+    assert paper.prepared is prepared
+    again = u01.take(handed_in)
+    assert again.notebook is not paper.notebook, "whoever took it has filled it in"
+    assert again == paper
+
+
+def test_what_changed_since_it_was_looked_at_is_read_anew(u01: Grader, handed_in: Path) -> None:
+    before = u01.look(handed_in)
+    draft = handed_in.with_name("draft")
+    draft.write_bytes(handed_in.read_bytes().replace(b"return", b"yield "))
+    draft.replace(handed_in)
+    assert u01.take(handed_in).prepared.digest != before.digest
+    u01.look(handed_in)
+    handed_in.unlink()
+    assert u01.take(handed_in).prepared.outcome == "empty: the file has no content"
+
+
+def test_another_students_file_is_not_the_one_that_was_looked_at(u01: Grader, handed_in: Path) -> None:
+    other = handed_in.with_name("other.ipynb")
+    other.write_bytes(b"")
+    u01.look(handed_in)
+    assert u01.take(other).prepared.outcome == "empty: the file has no content"
 
 
 def test_the_courses_demonstrations_are_not_run(u01: Grader, maker: ClassMaker) -> None:
