@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from coursekit.grading.collect.run import Evidence, Probe, collect
-from coursekit.grading.sandbox.limits import Limits
+from coursekit.grading.collect.evidence import Evidence
 
 DOUBLE = "def double(x): return 2 * x"
-QUICK = Limits(cell_seconds=2, probe_seconds=2, notebook_seconds=30, grace_seconds=0.3, restarts=1)
-
-
-def run(kind: str, cells: list[str], names: tuple[str, ...] = ("double",)) -> Evidence:
-    source = "def observe(x):\n    return {{'y': {}(x)}}"
-    probes = [Probe(f"u00-{name}", source.format(name), "observe", [{"x": 1.0}]) for name in names]
-    return collect(cells, probes, submission="ab", unit="u00", isolation=kind, limits=QUICK)
-
-
+Run = Callable[..., Evidence]
 FORGE = """
 import json, os, socket, stat, struct, sys
 def frame(message, blob=b""):
@@ -54,14 +47,14 @@ FORGERIES = {
         for name, text in FORGERIES.items()
     ],
 )
-def test_forged_frames_harm_only_their_own_cell(kind: str, forged: str) -> None:
+def test_forged_frames_harm_only_their_own_cell(run: Run, kind: str, forged: str) -> None:
     evidence = run(kind, [DOUBLE, FORGE, f"forge({forged})", "a = 1"])
     assert evidence.cells[2].status in ("crashed", "too large")
     assert evidence.cells[3].status == "ok"
     assert evidence.observed["u00-double"][0].values == {"y": 2.0}
 
 
-def test_a_forged_answer_is_never_another_exercises(kind: str) -> None:
+def test_a_forged_answer_is_never_another_exercises(run: Run, kind: str) -> None:
     forging = (
         "def double(x):\n"
         "    forge(frame({'op': 'probe', 'nonce': 'x', 'observed': {'values': {'y': 'forged'}}}))\n"
@@ -73,7 +66,7 @@ def test_a_forged_answer_is_never_another_exercises(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_frame_that_waits_for_the_question_is_no_answer(kind: str) -> None:
+def test_a_frame_that_waits_for_the_question_is_no_answer(run: Run, kind: str) -> None:
     later = (
         "import threading, time\n"
         "def late():\n    time.sleep(0.3)\n    forge(frame({'op': 'cell', 'nonce': 'x', 'status': 'ok'}))\n"
@@ -84,7 +77,7 @@ def test_a_frame_that_waits_for_the_question_is_no_answer(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_closed_socket_and_a_patched_protocol_are_crashes(kind: str) -> None:
+def test_a_closed_socket_and_a_patched_protocol_are_crashes(run: Run, kind: str) -> None:
     closed = run(kind, [DOUBLE, FORGE, "os.closerange(3, 512)", "a = 1"])
     assert [cell.status for cell in closed.cells] == ["ok", "ok", "crashed", "ok"]
     patch = (

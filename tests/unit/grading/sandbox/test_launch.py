@@ -8,24 +8,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coursekit.errors import CourseError
-from coursekit.grading.collect.run import Evidence, Probe, collect
+from coursekit.grading.collect.evidence import Evidence
 from coursekit.grading.sandbox import cage, launch
-from coursekit.grading.sandbox.limits import Limits
 
 DOUBLE = "def double(x): return 2 * x"
-QUICK = Limits(cell_seconds=2, probe_seconds=2, notebook_seconds=30, grace_seconds=0.3, restarts=1)
-
-
-def run(kind: str, cells: list[str], names: tuple[str, ...] = ("double",)) -> Evidence:
-    source = "def observe(x):\n    return {{'y': {}(x)}}"
-    probes = [Probe(f"u00-{name}", source.format(name), "observe", [{"x": 1.0}]) for name in names]
-    return collect(cells, probes, submission="ab", unit="u00", isolation=kind, limits=QUICK)
+Run = Callable[..., Evidence]
 
 
 def text(evidence: Evidence, cell: int) -> str:
@@ -57,7 +51,7 @@ def write(folder):
 """
 
 
-def test_no_network_no_secrets_no_writing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_no_secrets_no_writing(run: Run, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text("planted-secret", "utf-8")
     monkeypatch.setenv("PLANTED", "planted-secret")
     repository = Path(launch.__file__).parents[4]
@@ -95,7 +89,7 @@ def test_no_network_no_secrets_no_writing(kind: str, tmp_path: Path, monkeypatch
     assert evidence.observed["u00-double"][0].values == {"y": 2.0}
 
 
-def test_isolation_none_still_hides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_isolation_none_still_hides_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED", "planted-secret")
     look = (
         "print('PLANTED' in os.environ, os.environ['COURSEKIT_SANDBOX'], os.getcwd() == os.environ['HOME'])"
@@ -107,7 +101,7 @@ def test_isolation_none_still_hides_the_environment(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("kind", ["bubblewrap", pytest.param("bubblewrap-cold", marks=pytest.mark.slow), "none"], indirect=True)
-def test_nothing_stays_alive_or_behind(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_stays_alive_or_behind(run: Run, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     make = tempfile.mkdtemp
 
@@ -128,7 +122,7 @@ def test_nothing_stays_alive_or_behind(kind: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_a_killed_grader_takes_its_sandbox_along(kind: str) -> None:
+def test_a_killed_grader_takes_its_sandbox_along(run: Run, kind: str) -> None:
     mark = f"mark{os.getpid()}"
     cell = f"import subprocess\nsubprocess.run(['sh', '-c', 'sleep 60; true', {mark!r}])"
     program = (
@@ -161,6 +155,6 @@ def test_blocked_namespaces_are_named() -> None:
         assert word in error.remedy
 
 
-def test_unknown_isolation_is_refused() -> None:
+def test_unknown_isolation_is_refused(run: Run) -> None:
     with pytest.raises(CourseError, match=r"Unknown isolation 'jail'.\nChoose one of: bubblewrap, bubblewrap-cold, none."):
         run("jail", [DOUBLE])
