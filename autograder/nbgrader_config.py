@@ -18,13 +18,13 @@ c.GenerateAssignment.preprocessors = [
 ]
 
 # Grading: a submission is read tolerantly, run in the sandbox, and judged where its code cannot reach.
-c.Autograde.exporter_class = "coursekit.grading.nbgrader_plugin.SubmissionExporter"
+c.Autograde.exporter_class = "coursekit.grading.gradebook.plugin.SubmissionExporter"
 c.Autograde.sanitize_preprocessors = []  # the exporter lays every graded cell anew, with the release's own metadata
 c.Autograde.autograde_preprocessors = [
-    "coursekit.grading.nbgrader_plugin.Execute",
+    "coursekit.grading.gradebook.plugin.Execute",
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
 ]
-c.GenerateFeedback.exporter_class = "coursekit.grading.feedback.FeedbackExporter"      # the same page, several times faster
+c.GenerateFeedback.exporter_class = "coursekit.grading.gradebook.feedback.FeedbackExporter"      # the same page, several times faster
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError()"}

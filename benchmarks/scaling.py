@@ -23,7 +23,7 @@ from grading import UNIT, busy, header, make_class, ours, timed
 
 from coursekit.course import catalog
 from coursekit.course.paths import course
-from coursekit.grading import evidence
+from coursekit.grading.collect import evidence
 from coursekit.grading.demo import ClassMaker
 
 STUDENTS, FIRST, LAST = 110, 10, 100  # of which so many are measured: neither the start nor the end is in what one more costs

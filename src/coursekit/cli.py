@@ -28,7 +28,7 @@ def _call(place: str, *arguments: object) -> int:
 
 def _grade(a: argparse.Namespace) -> int:
     if a.isolation == "bubblewrap":
-        _call("coursekit.grading.collector:start", a.unit)
+        _call("coursekit.grading.collect.collector:start", a.unit)
     return _call("coursekit.grading.grade:main", a.unit, a.submitted, a.jobs, a.isolation, a.resume, a.json)
 
 

@@ -26,10 +26,10 @@ import attack_files
 
 from coursekit.course import catalog
 from coursekit.course.paths import course
+from coursekit.grading.collect.intake import parse
 from coursekit.grading.demo import ClassMaker, copy_course
-from coursekit.grading.grader import Grader
-from coursekit.grading.intake import parse
-from coursekit.grading.limits import Limits
+from coursekit.grading.judge.grader import Grader
+from coursekit.grading.sandbox.limits import Limits
 
 POINTS = {"u01-two-layer-forward": 4, "u01-sse-grad": 4, "u01-two-layer-backward": 8}
 INPUTS = "import torch\ng = torch.Generator().manual_seed(7)\n" \

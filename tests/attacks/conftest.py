@@ -25,12 +25,12 @@ import attack_files
 
 from coursekit.course import catalog
 from coursekit.course.paths import Course, course
-from coursekit.grading import evidence as store
+from coursekit.grading.collect import evidence as store
+from coursekit.grading.collect.evidence import Evidence
+from coursekit.grading.collect.intake import parse
 from coursekit.grading.demo import ClassMaker, copy_course
-from coursekit.grading.evidence import Evidence
-from coursekit.grading.grader import Grader
-from coursekit.grading.intake import parse
-from coursekit.grading.limits import MIB, Limits
+from coursekit.grading.judge.grader import Grader
+from coursekit.grading.sandbox.limits import MIB, Limits
 
 QUICK = Limits(cell_seconds=4, probe_seconds=2, notebook_seconds=40, grace_seconds=0.5, memory_bytes=1536 * MIB, processes=64,
                scratch_bytes=64 * MIB, restarts=2)

@@ -10,13 +10,13 @@ import attack_files
 import pytest
 from conftest import descendants  # type: ignore[import-not-found]
 
-from coursekit.grading import isolation
+from coursekit.grading.sandbox import launch, trial
 
 if TYPE_CHECKING:
     from conftest import Range
 
-HELD, SEEN, REMEDY = isolation.try_bubblewrap()
-KINDS = [kind for kind in isolation.KINDS if kind != "none"]
+HELD, SEEN, REMEDY = trial.try_bubblewrap()
+KINDS = [kind for kind in launch.KINDS if kind != "none"]
 ATTACKS = attack_files.every()
 GROUPS = {group: [attack for attack in ATTACKS if attack.group == group] for group in attack_files.GROUPS}
 pytestmark = pytest.mark.skipif(not HELD, reason=f"no sandbox here: {SEEN} {REMEDY}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.grading.isolation import try_bubblewrap
+from coursekit.grading.sandbox.trial import try_bubblewrap
 
 PROGRAM = Path(__file__).with_name("compare.py")
 

@@ -18,15 +18,15 @@ import attack_files
 import pytest
 
 from coursekit.course.paths import course
-from coursekit.grading import isolation
+from coursekit.grading.collect.intake import MAX_BYTES, gather
 from coursekit.grading.grade import Line, grade, table
-from coursekit.grading.intake import MAX_BYTES, gather
-from coursekit.grading.record import Gradebook
+from coursekit.grading.gradebook.record import Gradebook
+from coursekit.grading.sandbox import trial
 
 if TYPE_CHECKING:
     from conftest import Range
 
-HELD, SEEN, REMEDY = isolation.try_bubblewrap()
+HELD, SEEN, REMEDY = trial.try_bubblewrap()
 ON_PAGES = [attack for attack in attack_files.every() if attack.group == "report"]
 NAMES = ["=1+1", "+cmd", "-2+3", "@SUM(1)", "<b>eve", "eve'; DROP TABLE grade; --", "&lt;b", "a b", "a_b", "\x1b[2Jeve", "‮evil", "x" * 150]
 pytestmark = [pytest.mark.skipif(not HELD, reason=f"no sandbox here: {SEEN} {REMEDY}"),
@@ -152,8 +152,8 @@ def test_links_and_devices_are_no_submission(tmp_path: Path) -> None:
 
 
 def test_what_lies_beside_a_submission_is_not_followed(field_of_fire: Range, tmp_path: Path) -> None:
+    from coursekit.grading.collect.intake import Submission
     from coursekit.grading.demo import copy_course
-    from coursekit.grading.intake import Submission
 
     where = copy_course(course(), tmp_path / "course")
     book = Gradebook(where, field_of_fire.grader.unit, "bubblewrap")

@@ -7,7 +7,7 @@ import pytest
 from coursekit.course.catalog import load
 from coursekit.course.paths import course
 from coursekit.grading.demo import ClassMaker, Notebook
-from coursekit.grading.policy import mentions
+from coursekit.grading.judge.policy import mentions
 
 RULED = {"u01": 9, "u05": 2, "u07": 4}  # exercises with a rule
 

@@ -17,14 +17,14 @@ from coursekit.checks.judge import judge
 from coursekit.checks.probe import run_probe
 from coursekit.course import catalog
 from coursekit.course.paths import Course, course
-from coursekit.grading.collect import collect
+from coursekit.grading.collect.intake import Submission, gather, parse
+from coursekit.grading.collect.run import collect
 from coursekit.grading.demo import ClassMaker, copy_course, make_class
 from coursekit.grading.grade import Line, grade
-from coursekit.grading.grader import grader
-from coursekit.grading.intake import Submission, gather, parse
-from coursekit.grading.isolation import try_bubblewrap
-from coursekit.grading.record import Gradebook
+from coursekit.grading.gradebook.record import Gradebook
+from coursekit.grading.judge.grader import grader
 from coursekit.grading.rejudge import rejudge, table
+from coursekit.grading.sandbox.trial import try_bubblewrap
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sqlalchemy.exc.SAWarning"
@@ -224,7 +224,7 @@ def test_an_unchanged_submission_does_not_run_again_unless_it_did_not_end(graded
     book = Gradebook(graded.where, unit, "bubblewrap")
     files = [item for item in gather(graded.where.root / "handed-in", unit.name) if item.student in names]
     ran: list[str] = []
-    monkeypatch.setattr("coursekit.grading.store.collect", lambda *a, **k: ran.append(k["submission"]) or collect(*a, **k))
+    monkeypatch.setattr("coursekit.grading.collect.store.collect", lambda *a, **k: ran.append(k["submission"]) or collect(*a, **k))
     lines = {line.student: line for line in taken_in(book, files, 2, resume=False)}
     assert {name: (line.score, line.outcome) for name, line in lines.items()} == {
         name: (graded.lines[name].score, graded.lines[name].outcome) for name in names
@@ -242,7 +242,7 @@ def test_a_corrected_key_judges_the_class_again_without_running_it(
     unit = catalog.load(graded.where.catalog).unit("u01")
     book = Gradebook(graded.where, unit, "bubblewrap")
     taken_in(book, handed_in, 2, resume=True)  # earlier tests graded some anew, with other inputs
-    monkeypatch.setattr("coursekit.grading.store.collect", lambda *a, **k: pytest.fail("student code must not run"))
+    monkeypatch.setattr("coursekit.grading.collect.store.collect", lambda *a, **k: pytest.fail("student code must not run"))
     assert rejudge(book, grader("u01"))[0] == []
 
     student, exercise = next(

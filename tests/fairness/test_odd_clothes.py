@@ -10,10 +10,10 @@ import pytest
 from coursekit.checks.render import text
 from coursekit.checks.verdict import State
 from coursekit.course.paths import Course
+from coursekit.grading.collect.intake import parse
 from coursekit.grading.demo import ClassMaker
-from coursekit.grading.grader import Grader, grader
-from coursekit.grading.intake import parse
-from coursekit.grading.isolation import try_bubblewrap
+from coursekit.grading.judge.grader import Grader, grader
+from coursekit.grading.sandbox.trial import try_bubblewrap
 from tests.fairness.clothes import wardrobe
 
 SAMPLE = 9  # every ninth one in the fast suite

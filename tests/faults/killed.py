@@ -20,7 +20,7 @@ import pytest
 from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.grading.demo import ClassMaker, copy_course
-from coursekit.grading.isolation import try_bubblewrap
+from coursekit.grading.sandbox.trial import try_bubblewrap
 
 SEED = "the seed of the killed class"
 
@@ -122,8 +122,8 @@ def victim(grader: int, kind: str, dice: random.Random) -> int | None:
         return grader
     inside = [(pid, *_name(pid)) for pid in below(grader)]
     shells = [pid for pid, program, _ in inside if program == "bwrap"]
-    forks = [pid for pid, program, words in inside if program.startswith("python") and "coursekit.grading.zygote" in words]
-    collectors = [pid for pid, _, words in inside if "coursekit.grading.collector" in words]
+    forks = [pid for pid, program, words in inside if program.startswith("python") and "coursekit.grading.inside.zygote" in words]
+    collectors = [pid for pid, _, words in inside if "coursekit.grading.collect.collector" in words]
     wanted = {"collector": collectors, "runner": forks[1:], "zygote": shells + forks[:1]}[kind]
     return dice.choice(wanted) if wanted else None
 

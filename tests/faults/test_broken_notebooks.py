@@ -11,12 +11,12 @@ import pytest
 
 from coursekit.course import catalog
 from coursekit.course.paths import course
+from coursekit.grading.collect.intake import Submission, parse
 from coursekit.grading.demo import ClassMaker, cell_of, copy_course
 from coursekit.grading.grade import grade
-from coursekit.grading.grader import Grader, grader
-from coursekit.grading.intake import Submission, parse
-from coursekit.grading.isolation import try_bubblewrap
-from coursekit.grading.record import Gradebook
+from coursekit.grading.gradebook.record import Gradebook
+from coursekit.grading.judge.grader import Grader, grader
+from coursekit.grading.sandbox.trial import try_bubblewrap
 from tests.faults.broken import Notebook, corpus
 
 WORDS = ("empty: ", "unreadable: ", "wrong unit: ")
@@ -39,7 +39,8 @@ def test_each_of_300_ends_in_a_stated_outcome_and_a_valid_notebook(u01: Grader, 
     graded = {exercise.id for exercise in u01.unit.exercises}
     seen = 0
     for name, data in corpus(whole):
-        laid, outcome = u01.lay_out(parse(data))
+        paper = u01.lay_out(parse(data))
+        laid, outcome = paper.notebook, paper.prepared.outcome
         nbformat.validate(laid)
         checks = [
             cell.metadata["nbgrader"]["grade_id"]

@@ -67,7 +67,7 @@ def test_a_verb_calls_its_function(
     monkeypatch: pytest.MonkeyPatch, words: list[str], place: str, arguments: tuple[object, ...]
 ) -> None:
     got: list[tuple[object, ...]] = []
-    stand_in(monkeypatch, lambda unit: None, "coursekit.grading.collector:start")
+    stand_in(monkeypatch, lambda unit: None, "coursekit.grading.collect.collector:start")
     stand_in(monkeypatch, lambda *given: got.append(given), place)
     assert coursekit.cli.main(words) == 0
     assert got == [arguments]

@@ -1,8 +1,9 @@
-"""The arrows between the packages, read from the import statements, and what grading must never use."""
+"""The arrows between packages, files and the rooms of grading, read from the import statements, and what grading must never use."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,9 +40,23 @@ STUDENT = frozenset(
 
 # The runner is the untrusted side: it lives in the sandbox and its task is to run a student's code.
 MAY_RUN_CODE = {
-    "grading/runner.py": "runs the probes inside the sandbox",
-    "grading/shell.py": "runs the student's cells inside the sandbox",
+    "grading/inside/runner.py": "runs the probes inside the sandbox",
+    "grading/inside/shell.py": "runs the student's cells inside the sandbox",
 }
+
+# The rooms of grading, lowest first: each imports only those before it. The verbs stand above them all.
+ROOMS = ("inside", "sandbox", "collect", "judge", "gradebook")
+# What the rooms below judge/ may import of the rest: with none of it a key, a reference or an expected value could be named.
+BLIND = frozenset(
+    {
+        "coursekit.errors",
+        "coursekit.checks.wire", "coursekit.checks.snapshot", "coursekit.checks.failure", "coursekit.checks.probe",
+        "coursekit.course.catalog", "coursekit.course.paths",  # where the collector finds the unit
+        "coursekit.data.files",  # where the student's data sets lie
+    }
+)
+# The fields and classes that hold what the sandbox and those who talk to it must not know.
+TELLING = frozenset({"expected", "reference", "wrong", "wrong_answers", "variants", "Case", "KnownWrong", "ExerciseKey", "Compiler"})
 
 
 def imports(path: Path, everywhere: bool = True) -> Iterator[str]:
@@ -61,6 +76,7 @@ def part_of(path: Path) -> str:
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {".".join(["coursekit", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__"): path for path in FILES}
 
 
 def name(path: Path) -> str:
@@ -136,6 +152,69 @@ def forbidden(path: Path) -> Iterator[str]:
 )
 def test_bytes_never_become_code_or_objects(path: Path) -> None:
     assert list(forbidden(path)) == []
+
+
+def module_of(imported: str) -> str | None:
+    """The module of ours that an import names, itself or something in it; None if it is nobody of ours."""
+    return next((name for name in (imported, imported.rpartition(".")[0]) if name in MODULES), None)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Neither at the top nor inside functions."""
+    waiting = {name: {module_of(one) for one in imports(path)} - {None, name} for name, path in MODULES.items()}
+    while free := [name for name, others in waiting.items() if not others & set(waiting)]:
+        for name in free:
+            del waiting[name]
+    assert not waiting, f"in a circle, or above one: {', '.join(sorted(waiting))}"
+
+
+def room_of(path: Path) -> str | None:
+    """The room of grading that a file is in; None for the verbs."""
+    parts = path.relative_to(PACKAGE).parts
+    return parts[1] if len(parts) > 2 else None
+
+
+GRADING = [path for path in FILES if part_of(path) == "grading"]
+IN_ROOMS = [path for path in GRADING if room_of(path) is not None]
+BELOW_JUDGE = [path for path in IN_ROOMS if room_of(path) in ROOMS[: ROOMS.index("judge")]]
+
+
+def spoken(path: Path) -> set[str]:
+    """The modules of ours that a file imports, or names in a program that another process is to run."""
+    strings = [node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)]
+    return {*imports(path), *(word for one in strings if isinstance(one, str) for word in re.findall(r"\bcoursekit(?:\.\w+)+", one))}
+
+
+@pytest.mark.parametrize("path", IN_ROOMS, ids=name)
+def test_each_room_of_grading_knows_only_those_below(path: Path) -> None:
+    own = ROOMS.index(room_of(path) or "")
+    for module in spoken(path):
+        words = module.split(".")
+        if words[:2] == ["coursekit", "grading"]:
+            assert len(words) > 2 and words[2] in ROOMS[: own + 1], f"{name(path)} knows {module}"
+
+
+@pytest.mark.parametrize("path", BELOW_JUDGE, ids=name)
+def test_below_the_judge_nothing_can_name_what_is_expected(path: Path) -> None:
+    for module in imports(path):
+        ours = module_of(module)
+        known = ours is None or ours == "coursekit" or ours in BLIND or ours.startswith("coursekit.grading.")
+        assert known, f"{name(path)} imports {module}"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        said = {word for field in ("id", "attr", "arg", "name", "value") if isinstance(word := getattr(node, field, None), str)}
+        assert not said & TELLING, f"{name(path)}, line {getattr(node, 'lineno', '?')}: {', '.join(said & TELLING)}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_says_in_one_sentence_what_it_does_and_whether_it_is_trusted(room: str) -> None:
+    (only,) = ast.parse((PACKAGE / "grading" / room / "__init__.py").read_text(encoding="utf-8")).body
+    assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant)
+    assert "trusted" in only.value.value and only.value.value.count(". ") == 0
+
+
+def test_every_file_of_grading_is_a_verb_or_in_a_room() -> None:
+    assert {room_of(path) for path in GRADING} == {None, *ROOMS}
+    assert {path.stem for path in GRADING if room_of(path) is None} == {"__init__", "batch", "demo", "grade", "rejudge"}
 
 
 def test_the_exceptions_are_still_needed() -> None:

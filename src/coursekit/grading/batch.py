@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from coursekit.grading.collector import Collector, Ended
-from coursekit.grading.grader import Grader
-from coursekit.grading.work import Work
+from coursekit.grading.collect.collector import Collector, Ended
+from coursekit.grading.collect.work import Work
+from coursekit.grading.judge.grader import Grader
 
 AHEAD = 2  # submissions that wait to be recorded; with more, runners would take the processor from what everything then waits for
 

@@ -217,7 +217,7 @@ def main(students: int, folder: Path | None, isolation: str, as_json: bool, jobs
     import contextlib
 
     from coursekit.grading.grade import main as grade
-    from coursekit.grading.isolation import usable
+    from coursekit.grading.sandbox.trial import usable
 
     usable(isolation)  # refuses before anything is written; grading says what is on
     target = copy_course(course(), Path(folder) if folder else _free_folder())

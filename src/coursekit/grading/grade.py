@@ -18,12 +18,12 @@ from coursekit.checks.verdict import State, Verdict
 from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.grading.batch import Batch
-from coursekit.grading.collector import Collector, Ended, take
-from coursekit.grading.gradebook import one_connection
-from coursekit.grading.grader import Grader, grader
-from coursekit.grading.intake import Submission, gather, read_file
-from coursekit.grading.isolation import usable
-from coursekit.grading.record import MEND, Gradebook, Recorded
+from coursekit.grading.collect.collector import Collector, Ended, take
+from coursekit.grading.collect.intake import Submission, gather
+from coursekit.grading.gradebook.connection import one_connection
+from coursekit.grading.gradebook.record import MEND, Gradebook, Recorded
+from coursekit.grading.judge.grader import Grader, grader
+from coursekit.grading.sandbox.trial import usable
 
 T = TypeVar("T")
 GARBAGE = 10_000  # new objects, between two looks for cyclic garbage
@@ -140,7 +140,7 @@ def _line(
         return Line(
             student, "not graded", 0.0, book.unit.points, 0, len(judge.keys), note=submission.note, problem=failed
         )
-    prepared = judge.look(read_file(book.staged(student)))
+    prepared = judge.look(book.staged(student))
     evidence = judge.store.evidence(prepared, isolation)
     verdicts = judge.judge(evidence)
     if resume and book.recorded_evidence(student) == prepared.digest and book.explained(student):

@@ -14,10 +14,10 @@ from coursekit.checks.verdict import State, Verdict
 from coursekit.course import catalog
 from coursekit.course.paths import course
 from coursekit.errors import CourseError
-from coursekit.grading import evidence as store
-from coursekit.grading.evidence import Evidence
-from coursekit.grading.grader import Grader, grader
-from coursekit.grading.record import Gradebook
+from coursekit.grading.collect import evidence as store
+from coursekit.grading.collect.evidence import Evidence
+from coursekit.grading.gradebook.record import Gradebook
+from coursekit.grading.judge.grader import Grader, grader
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def sandbox() -> Finding:
     """Really start one; without the grading packages there is nothing to put into it."""
     if nbgrader().state != "ok":
         return Finding("sandbox", "optional", "not tried: grading is not installed", INSTALL_INSTRUCTOR)
-    from coursekit.grading.isolation import try_bubblewrap
+    from coursekit.grading.sandbox.trial import try_bubblewrap
 
     works, what, remedy = try_bubblewrap()
     if works:

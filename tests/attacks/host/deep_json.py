@@ -3,7 +3,7 @@
 # outcome: crashed
 # ruff: noqa
 import struct
-from coursekit.grading.runner import Runner
+from coursekit.grading.inside.runner import Runner
 
 turns = []
 

@@ -1,7 +1,7 @@
 # Goes for the reader: outputs are forged in the runner, with types of content that an honest runner never sends.
 # Gains: HTML on the page although displays are filtered inside the sandbox.
 # ruff: noqa
-from coursekit.grading.shell import Recorder
+from coursekit.grading.inside.shell import Recorder
 
 evil = "<script>alert('PWNED')</script>"
 outputs = [

@@ -4,7 +4,7 @@
 import json
 import struct
 from coursekit.checks import wire
-from coursekit.grading.runner import Runner
+from coursekit.grading.inside.runner import Runner
 
 
 def halves(self, frame):

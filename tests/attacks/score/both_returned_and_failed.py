@@ -7,7 +7,7 @@
 # score: 0
 # ruff: noqa
 from coursekit.checks.snapshot import Failure, Observed
-from coursekit.grading import runner
+from coursekit.grading.inside import runner
 
 real = runner.run_probe
 runner.run_probe = lambda observe, inputs: Observed(real(observe, inputs).values, Failure("ValueError", "shapes differ"))

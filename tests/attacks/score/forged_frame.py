@@ -6,7 +6,7 @@ import inspect
 import os
 import socket
 from coursekit.checks import wire
-from coursekit.grading.runner import Runner
+from coursekit.grading.inside.runner import Runner
 
 
 def forge(self, frame):

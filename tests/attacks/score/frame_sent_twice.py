@@ -3,7 +3,7 @@
 # outcome: crashed
 # score: 0
 # ruff: noqa
-from coursekit.grading.runner import Runner
+from coursekit.grading.inside.runner import Runner
 
 real = Runner.reply
 Runner.reply = lambda self, frame: (real(self, frame), real(self, frame))

@@ -6,7 +6,7 @@
 import gc
 import coursekit.checks.probe as probe
 import coursekit.checks.snapshot as snapshot
-from coursekit.grading import runner
+from coursekit.grading.inside import runner
 
 
 def pretend(observe, inputs, device="cpu"):

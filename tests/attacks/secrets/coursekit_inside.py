@@ -3,8 +3,8 @@
 # ruff: noqa
 import importlib
 
-for name in ("coursekit.build.compile", "coursekit.build.source", "coursekit.course.authoring", "coursekit.course.paths", "coursekit.grading.grader",
-             "coursekit.grading.collect", "coursekit.grading.evidence", "coursekit.proof.prove"):
+for name in ("coursekit.build.compile", "coursekit.build.source", "coursekit.course.authoring", "coursekit.course.paths", "coursekit.grading.judge.grader",
+             "coursekit.grading.collect.run", "coursekit.grading.collect.evidence", "coursekit.proof.prove"):
     try:
         module = importlib.import_module(name)
         print("imported", name)
@@ -12,7 +12,7 @@ for name in ("coursekit.build.compile", "coursekit.build.source", "coursekit.cou
     except Exception as error:
         print(name, type(error).__name__)
 try:
-    from coursekit.grading.grader import grader
+    from coursekit.grading.judge.grader import grader
     two_layer_backward = grader("u01").compiler.names["two_layer_backward"]
 except Exception:
     pass

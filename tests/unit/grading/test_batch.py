@@ -11,7 +11,7 @@ import pytest
 
 from coursekit.grading import batch as module
 from coursekit.grading.batch import AHEAD, Batch
-from coursekit.grading.collector import Ended
+from coursekit.grading.collect.collector import Ended
 
 STUDENTS = [f"student-{number}" for number in range(9)]
 

@@ -9,9 +9,9 @@ import pytest
 
 from coursekit.errors import CourseError
 from coursekit.grading import grade as module
-from coursekit.grading import isolation
+from coursekit.grading.collect.intake import Submission
 from coursekit.grading.grade import Line, main, require, table
-from coursekit.grading.intake import Submission
+from coursekit.grading.sandbox import trial
 
 LINES = [
     Line("kim", "graded", 43.5, 50, 8, 10, {"u01-a": ["no_factor_two"], "u01-b": ["shape", "values"]}),
@@ -37,7 +37,7 @@ def test_the_table_has_one_line_per_student_and_the_common_mistakes() -> None:
 
 
 def test_without_a_sandbox_grading_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "tried", lambda kind: ("bwrap is missing.", "Install it."))
+    monkeypatch.setattr(trial, "tried", lambda kind: ("bwrap is missing.", "Install it."))
     with pytest.raises(CourseError) as caught:
         require("bubblewrap")
     assert (caught.value.problem, caught.value.remedy) == ("bwrap is missing.", "Install it.")
@@ -47,7 +47,7 @@ def test_cold_runners_stand_in_for_warm_ones_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = {"bubblewrap": ("no nesting.", "Allow it."), "bubblewrap-cold": ("cold: all is on", "")}
-    monkeypatch.setattr(isolation, "tried", told.__getitem__)
+    monkeypatch.setattr(trial, "tried", told.__getitem__)
     assert require("bubblewrap") == "bubblewrap-cold"
     assert capsys.readouterr().err == "isolation: cold: all is on (warm runners cannot be had: no nesting.)\n"
 
@@ -55,7 +55,7 @@ def test_cold_runners_stand_in_for_warm_ones_and_that_is_said(
 def test_no_isolation_is_said_and_not_tried(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(isolation, "tried", lambda kind: pytest.fail("must not be tried"))
+    monkeypatch.setattr(trial, "tried", lambda kind: pytest.fail("must not be tried"))
     assert require("none") == "none"
     assert capsys.readouterr().err == "isolation: none: nothing is protected; student code runs with your rights\n"
 

@@ -19,9 +19,9 @@ from coursekit.lab.finding import Finding
 
 
 def isolation(monkeypatch: pytest.MonkeyPatch, answer: tuple[bool, str, str]) -> None:
-    made = ModuleType("coursekit.grading.isolation")
+    made = ModuleType("coursekit.grading.sandbox.trial")
     made.try_bubblewrap = lambda: answer  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "coursekit.grading.isolation", made)
+    monkeypatch.setitem(sys.modules, "coursekit.grading.sandbox.trial", made)
 
 
 def test_one_line_per_check_and_one_per_remedy() -> None:

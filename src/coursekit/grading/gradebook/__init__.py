@@ -1,0 +1,1 @@
+"""Hands what was judged to nbgrader, which keeps marks and feedback pages: trusted."""
