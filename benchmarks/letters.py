@@ -37,12 +37,12 @@ FULL = 0.2043, 0.3736  # mean and std of all cleaned training pictures
 
 def unit() -> Compiler:
     """The unit's reference functions, and its key."""
-    return Compiler.of(read(ROOT / "solutions" / "u08_letters.py"), ROOT / "autograder" / "u08_letters.py")
+    return Compiler.of(read(ROOT / "solutions" / "u08_letters.py"), ROOT / "autograder" / "u08_letters")
 
 
 def share(compiler: Compiler, trained: dict[str, torch.Tensor], fast: bool) -> float:
     """Held-out accuracy of trained parameters, LeNet's or ResNet8's by their names."""
-    module = compiler.module
+    module = compiler.modules["main.py"]
     network = compiler.names["LeNet" if "fc3.weight" in trained else "ResNet8"]()
     return float(module.held_out_share(network, trained, *((module.MEAN, module.STD) if fast else FULL)))
 

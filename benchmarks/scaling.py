@@ -144,7 +144,7 @@ def long_run(root: Path, maker: ClassMaker, sizes: tuple[int, ...]) -> list[str]
         rows.append(f"| {size} | {(time.perf_counter() - began) / size:.3f} | {done} MB |")
         print(rows[-1], file=sys.stderr)
         if size == sizes[-1]:
-            key = where / "autograder" / f"{maker.source.name}.py"
+            key = where / "autograder" / maker.source.name / "_shared.py"
             key.write_text(key.read_text("utf-8") + "\n# changed\n", "utf-8")
             began = time.perf_counter()
             done = watched(where, "judge", UNIT)

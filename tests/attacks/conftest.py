@@ -125,7 +125,7 @@ def field_of_fire() -> Iterator[Range]:
     victim = subprocess.Popen(["sleep", "3600"])
     try:
         where = copy_course(course(), top / "course")
-        with (where.autograder / "u01_tensors.py").open("a", encoding="utf-8") as file:
+        with (where.autograder / "u01_tensors" / "sse_grad.py").open("a", encoding="utf-8") as file:
             file.write(f"\n# {canary} key\n")
         other = where.autograder / "submitted" / "honest" / "u01_tensors"
         private = where.autograder / "private"

@@ -15,7 +15,7 @@ def unit(repository: Path, request: pytest.FixtureRequest) -> tuple[UnitSource, 
     """The unit's source, and the compiler of its key."""
     name = request.module.UNIT
     source = read(repository / "solutions" / f"{name}.py")
-    return source, Compiler.of(source, repository / "autograder" / f"{name}.py")
+    return source, Compiler.of(source, repository / "autograder" / name)
 
 
 @pytest.fixture(scope="module")

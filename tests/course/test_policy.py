@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coursekit.build.key_folder import key_files
 from coursekit.course.catalog import load
 from coursekit.course.paths import course
 from coursekit.grading.demo import ClassMaker, Notebook
@@ -37,5 +38,6 @@ def test_rules_raise_no_false_alarm_and_see_what_they_name(short: str) -> None:
 def test_no_other_unit_has_rules() -> None:
     for unit in load(course().catalog).units:
         if unit.short not in RULED:
-            text = (course().autograder / f"{unit.name}.py").read_text("utf-8")
-            assert "forbids=" not in text, unit.name
+            files = key_files(course().autograder / unit.name)
+            assert files
+            assert [path.name for path in files if "forbids=" in path.read_text("utf-8")] == [], unit.name

@@ -163,7 +163,7 @@ def test_a_second_backprop_gives_24_and_the_usual_small_engine_32(compiler: Comp
 def test_autograd_train_agrees_with_the_pass_by_hand_to_ten_digits(compiler: Compiler) -> None:
     g = torch.Generator().manual_seed(1)
     x, y, w1, w2 = (torch.randn(*shape, generator=g, dtype=torch.float64) for shape in ((6, 5), (6, 3), (5, 4), (4, 3)))
-    by_hand = vars(compiler.module)["by_hand"](x, y, w1, w2, 1e-3, 20)
+    by_hand = compiler.modules["autograd_train.py"].by_hand(x, y, w1, w2, 1e-3, 20)
     assert reference(compiler, "autograd_train")(x, y, w1, w2, 1e-3, 20) == pytest.approx(by_hand, rel=1e-10)
 
 
@@ -172,7 +172,7 @@ def test_the_snippets_in_the_text_are_those_of_the_key(compiler: Compiler, sourc
     code = re.search(r"```python\n(.*?)```", prose, re.DOTALL)
     assert code is not None
     shown = {part[0]: part[1:].strip() for part in re.split(r"^# (?=[A-J]$)", code.group(1), flags=re.MULTILINE) if part.strip()}
-    assert shown == {name: text.strip() for name, text in vars(compiler.module)["SNIPPETS"].items()}
+    assert shown == {name: text.strip() for name, text in compiler.modules["predict_grads.py"].SNIPPETS.items()}
 
 
 # ---- the curriculum's mistakes

@@ -48,7 +48,7 @@ def test_a_wrong_class_bears_the_students_name(unit: tuple[UnitSource, Compiler]
 
 
 def test_in_place_relu_passes_gradcheck_and_spoils_a_sum(unit: tuple[UnitSource, Compiler]) -> None:
-    relu = unit[1].module.relu_writes_upstream
+    relu = unit[1].modules["my_relu.py"].relu_writes_upstream
     x = torch.tensor([1.0, -1.0, 2.0], dtype=torch.float64, requires_grad=True)
     assert gradcheck(relu.apply, (x,))
     upstream = torch.tensor([5.0, 7.0, 9.0], dtype=torch.float64)

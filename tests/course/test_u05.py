@@ -178,7 +178,7 @@ def test_naive_and_clamped_losses_at_200(unit: tuple[UnitSource, Compiler], caps
 
 def test_the_common_safe_form_has_a_kink(unit: tuple[UnitSource, Compiler]) -> None:
     z = torch.zeros(1, requires_grad=True)
-    assert torch.autograd.grad(unit[1].module.bce_kinks(z, torch.ones(1)), z)[0].item() == 0
+    assert torch.autograd.grad(unit[1].modules["bce_with_logits.py"].bce_kinks(z, torch.ones(1)), z)[0].item() == 0
     assert torch.autograd.grad(unit[1].names["bce_with_logits"](z, torch.ones(1)), z)[0].item() == -0.5
 
 
@@ -207,7 +207,7 @@ def test_the_line_of_the_curriculum(unit: tuple[UnitSource, Compiler], device: s
     x = np.linspace(-1, 2, 11, dtype=np.float32)
     slope, intercept = unit[1].names["fit_line"](x, 2 * x[:, None] + 1, device)
     assert slope == pytest.approx(2, abs=0.01) and intercept == pytest.approx(1, abs=0.01)
-    trapped = unit[1].module.line_broadcast(x, 2 * x + 1, device)
+    trapped = unit[1].modules["fit_line.py"].line_broadcast(x, 2 * x + 1, device)
     assert trapped == pytest.approx((0, 2), abs=1e-3)
     wide = np.linspace(0, 1000, 11, dtype=np.float32)
     assert math.isnan(unit[1].names["fit_line"](wide, 2 * wide + 1, device)[0])

@@ -112,7 +112,7 @@ def test_momentum_forms_part_at_a_cut(unit: tuple[UnitSource, Compiler], capsys:
 
 @pytest.mark.parametrize(("name", "factor"), [("adam_uncorrected", math.sqrt(10)), ("Adam", 1.0), ("Rms", 10.0)])
 def test_first_steps(unit: tuple[UnitSource, Compiler], name: str, factor: float) -> None:
-    kind = unit[1].names.get(name) or getattr(unit[1].module, name)
+    kind = unit[1].names.get(name) or next(found for file in unit[1].modules.values() if (found := getattr(file, name, None)))
     p = torch.tensor(1.0, requires_grad=True, dtype=torch.float64)
     p.grad = torch.tensor(5.0, dtype=torch.float64)
     kind([p], lr=0.01).step()
@@ -131,7 +131,7 @@ def test_decay_without_gradient(unit: tuple[UnitSource, Compiler], name: str, en
 
 @pytest.mark.parametrize("seed", range(5))
 def test_find_bug_finds_what_was_planted(unit: tuple[UnitSource, Compiler], seed: int) -> None:
-    module, find_bug = unit[1].module, unit[1].names["find_bug"]
+    module, find_bug = unit[1].modules["hunt_find_bug.py"], unit[1].names["find_bug"]
     lr, aim = 0.1 + 0.05 * seed, 0.3 * seed - 0.5
     for fault in module.FAULTS:
         assert find_bug(module.log_of(fault, aim + 1.3, aim, 1.1, lr, rounds=3 + seed)) == fault

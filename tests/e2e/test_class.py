@@ -255,7 +255,7 @@ def test_a_corrected_key_judges_the_class_again_without_running_it(
         database.find_grade(exercise, unit.name, unit.name, student).manual_score = 4.5
         database.db.commit()
     before = scores(graded.where)
-    with (graded.where.autograder / "u01_tensors.py").open("a", encoding="utf-8") as file:
+    with (graded.where.autograder / "u01_tensors" / "two_layer_forward.py").open("a", encoding="utf-8") as file:
         file.write('\nforward.weights = {"h": 10.0}\n')
     changes, stale, judged = rejudge(book, grader("u01"))
     assert (stale, judged) == ({}, STUDENTS - 3)  # three files held nothing to run

@@ -79,11 +79,11 @@ def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A built course of one small unit."""
     for name, text in {
         "autograder/course.toml": TOML,
-        "autograder/u01_tensors.py": KEY,
+        "autograder/u01_tensors/double.py": KEY,
         "solutions/u01_tensors.py": SOURCE,
     }.items():
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     monkeypatch.chdir(tmp_path)
     assert build([]) == 0

@@ -35,7 +35,7 @@ def products(where: Course, unit: catalog.Unit) -> list[Product]:
     _refuse(unit, verify.blanks(where, unit))
     source = read(where.solutions / f"{unit.name}.py")
     _refuse(unit, [*verify.outline(source, unit), *verify.links(where, source)])
-    compiler = Compiler.of(source, where.autograder / f"{unit.name}.py")
+    compiler = Compiler.of(source, where.autograder / unit.name)
     _refuse(unit, verify.completeness(compiler))
     compiled = compiler.compile_all()
     _refuse(unit, verify.distinct(compiler, compiled))

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-import importlib.util
 import linecache
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 
 import torch
 
+from coursekit.build.key_folder import key_file, key_files, load_keys, short
 from coursekit.build.source import Exercise, UnitSource
 from coursekit.checks.compare import words
 from coursekit.checks.key import UNTRIED, Case, ExerciseKey, KnownWrong
@@ -41,86 +39,53 @@ def secret_seed(secret: str) -> Seed:
     )
 
 
-def load_keys(path: Path) -> tuple[ModuleType, dict[str, Key]]:
-    """Import autograder/uNN_slug.py. Raises: CourseError: with the file and what is wrong in it."""
-    spec = importlib.util.spec_from_file_location(f"coursekit_key_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise CourseError(
-            f"There is no key file {path.name} in {path.parent.name}/.",
-            f"Run `coursekit new unit {path.stem}`, or write {path.name}.",
-        )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise CourseError(
-            f"{path.parent.name}/{path.name}:{_line_in(path, error)}: the key file cannot be imported: "
-            f"{type(error).__name__}: {getattr(error, 'msg', error)}",
-            "Mend the line.",
-        ) from error
-    keys: dict[str, Key] = {}
-    for value in vars(module).values():
-        if isinstance(value, Key):
-            if value.exercise in keys and keys[value.exercise] is not value:
-                raise CourseError(f"{path.name} has two keys for `{value.exercise}`.", "Keep one of them.")
-            keys[value.exercise] = value
-    return module, keys
-
-
-def _line_in(path: Path, error: Exception) -> int:
-    """The last line of a file that an exception passed through."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno or 1
-    return next(
-        (
-            frame.lineno or 1
-            for frame in reversed(traceback.extract_tb(error.__traceback__))
-            if frame.filename == str(path)
-        ),
-        1,
-    )
-
-
 @dataclass
 class Compiler:
-    """Runs a unit's reference, wrong answers and variants on inputs. Holds only trusted code."""
+    """Runs a unit's reference, wrong answers and variants on inputs. Holds only trusted code.
+
+    folder: the key's. modules: its files by name. keys: by exercise. names: what the unit's own cells define.
+    """
 
     source: UnitSource
-    module: ModuleType
+    folder: Path
+    modules: dict[str, ModuleType]
     keys: dict[str, Key]
     names: dict[str, Any]
 
     @classmethod
-    def of(cls, source: UnitSource, key_path: Path) -> Compiler:
+    def of(cls, source: UnitSource, folder: Path) -> Compiler:
         """Load the key and run the parameters, setup and solution cells. Raises: CourseError: if one of them fails."""
-        module, keys = load_keys(key_path)
+        modules, keys = load_keys(folder)
         names: dict[str, Any] = {"__name__": f"coursekit_unit_{source.name}", "__builtins__": builtins}
         for cell in source.cells:
             if cell.role in ("parameters", "setup", "answer"):
                 _run(source, cell.text, cell.line, names)
         for exercise in source.exercises.values():
-            if not hasattr(module, exercise.function):  # wrong answers may call the unit's other functions
-                setattr(module, exercise.function, names[exercise.function])
-        return cls(source, module, keys, names)
+            for module in modules.values():
+                if not hasattr(module, exercise.function):  # wrong answers may call the unit's other functions
+                    setattr(module, exercise.function, names[exercise.function])
+        return cls(source, folder, modules, keys, names)
 
     def key(self, exercise: str) -> Key:
         if exercise not in self.keys:
             raise CourseError(
                 f"`{exercise}` is checked in {self.source.path.name} but has no key.",
-                f'Add Key("{exercise}", …) to autograder/{self.source.path.name}.',
+                f'Add Key("{exercise}", …) to {self.file(exercise)}.',
             )
         return self.keys[exercise]
 
+    def file(self, exercise: str) -> str:
+        """Where an exercise's key belongs, for messages."""
+        return short(self.folder / key_file(exercise))
+
     def place(self, exercise: str) -> str:
         """File and line where a key's id stands, for messages."""
-        path = Path(str(self.module.__file__))
-        found = (
-            number
-            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-            if f'"{exercise}"' in line or f"'{exercise}'" in line
-        )
-        return f"{path.parent.name}/{path.name}:{next(found, 1)}"
+        own = self.folder / key_file(exercise)
+        for path in sorted(key_files(self.folder), key=lambda path: path != own):
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                if f'"{exercise}"' in line or f"'{exercise}'" in line:
+                    return f"{short(path)}:{number}"
+        return f"{short(own)}:1"
 
     def inputs(self, exercise: str, case: int, seed: Seed) -> dict[str, Any]:
         """Generate one case's inputs by name. Raises: CourseError: if they are not plain data by the names that the probe takes."""

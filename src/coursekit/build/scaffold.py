@@ -9,6 +9,7 @@ import keyword
 import re
 from pathlib import Path
 
+from coursekit.build.key_folder import key_file
 from coursekit.build.verify import HINTS, VARIANTS, WRONG_ANSWERS
 from coursekit.course import catalog
 from coursekit.course.paths import Course, course
@@ -38,11 +39,7 @@ import torch
 from coursekit.checks import check, expect_error, hint, progress
 """
 
-_UNIT_KEY = '''"""The key of {name}: inputs, wrong answers with their hints, correct variants. For instructors."""
-
-import torch
-
-from coursekit.course.authoring import Key
+_SHARED = '''"""What the keys of {short} share. For instructors."""
 '''
 
 _EXERCISE_TOML = """
@@ -85,7 +82,11 @@ _SHOWS = """    ### RELEASE SHOWS
     # ...  # FILL IN: the broken lines, each behind "# "
 """
 
-_KEY_HEAD = """
+_KEY_HEAD = '''"""The key of {id}."""
+
+import torch
+
+from coursekit.course.authoring import Key
 
 {function}_key = Key(
     "{id}",
@@ -101,7 +102,7 @@ _KEY_HEAD = """
 @{function}_key.inputs
 def _(g, case):
     return {{"x": torch.randn(3, 4 + case, generator=g)}}  # FILL IN: small, not square; drop this comment
-"""
+'''
 
 _KEY_WRONG = """
 
@@ -119,7 +120,7 @@ def {function}_variant_{number}(x):
 
 
 def new_unit(name: str, title: str) -> int:
-    """Scaffold a unit: its part of course.toml, its source and its key.
+    """Scaffold a unit: its part of course.toml, its source and the folder of its key.
 
     Raises: CourseError: if the name is not like u02_autograd, or something of that name is there already.
     """
@@ -139,8 +140,8 @@ def new_unit(name: str, title: str) -> int:
                 f"There is a unit {unit.short} already: `{unit.name}`.",
                 "Choose a number that is free; units are never renumbered.",
             )
-    source, key = _files(where, name)
-    for path in (source, key):
+    source, folder = where.solutions / f"{name}.py", where.autograder / name
+    for path in (source, folder):
         if path.exists():
             raise CourseError(
                 f"{_short(where, path)} is there already.",
@@ -152,7 +153,7 @@ def new_unit(name: str, title: str) -> int:
         where,
         {
             source: _UNIT_SOURCE.format(title=title),
-            key: _UNIT_KEY.format(name=name),
+            folder / "_shared.py": _SHARED.format(short=name[:3]),
             where.catalog: _ended(text) + _UNIT_TOML.format(name=name, title=quoted),
         },
     )
@@ -175,20 +176,23 @@ def new_exercise(unit: str, exercise_id: str, kind: str = "exercise") -> int:
             f"An exercise of `{chosen.name}` cannot have the id `{exercise_id}`.",
             f"Name it {chosen.short}- and lower-case words joined by hyphens, such as {chosen.short}-my-relu.",
         )
-    source, key = _files(where, chosen.name)
-    texts = {path: _read(path) for path in (source, key, where.catalog)}
+    source, key = where.solutions / f"{chosen.name}.py", where.autograder / chosen.name / key_file(exercise_id)
+    texts = {path: _read(path) for path in (source, where.catalog)}
     function = _function(exercise_id)
     for path, text in texts.items():
         if re.search(rf"""["']{re.escape(exercise_id)}["']|\{{exercise {re.escape(exercise_id)}\}}""", text):
             raise CourseError(
                 f"`{exercise_id}` stands in {_short(where, path)} already.", "Choose another id; ids are never shared."
             )
-    for path in (source, key):
-        if taken := _defined(texts[path]) & {function, f"{function}_key"}:
-            raise CourseError(
-                f"{_short(where, path)} defines `{sorted(taken)[0]}` already.",
-                "Choose another id; the function is named after it.",
-            )
+    if function in _defined(texts[source]):
+        raise CourseError(
+            f"{_short(where, source)} defines `{function}` already.",
+            "Choose another id; the function is named after it.",
+        )
+    if key.exists():
+        raise CourseError(
+            f"{_short(where, key)} is there already.", "Choose another id; the key's file is named after it."
+        )
     values = {"id": exercise_id, "kind": kind, "function": function, "shows": _SHOWS if kind == "hunt" else ""}
     wrong = "".join(_KEY_WRONG.format(**values, number=number) for number in range(1, WRONG_ANSWERS + 1))
     right = "".join(_KEY_VARIANT.format(**values, number=number) for number in range(1, VARIANTS + 1))
@@ -196,7 +200,7 @@ def new_exercise(unit: str, exercise_id: str, kind: str = "exercise") -> int:
         where,
         {
             source: _ended(texts[source]) + _EXERCISE_SOURCE.format(**values),
-            key: _ended(texts[key]) + _KEY_HEAD.format(**values) + wrong + right,
+            key: _KEY_HEAD.format(**values) + wrong + right,
             where.catalog: _listed(texts[where.catalog], chosen, _EXERCISE_TOML.format(**values)),
         },
     )
@@ -206,10 +210,6 @@ def new_exercise(unit: str, exercise_id: str, kind: str = "exercise") -> int:
         "`coursekit build --check` lists those that are left."
     )
     return 0
-
-
-def _files(where: Course, name: str) -> tuple[Path, Path]:
-    return where.solutions / f"{name}.py", where.autograder / f"{name}.py"
 
 
 def _short(where: Course, path: Path) -> str:

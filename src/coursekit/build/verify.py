@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from coursekit.build.compile import Compiler, opaque
+from coursekit.build.key_folder import key_file, key_files
 from coursekit.build.source import Exercise, UnitSource
 from coursekit.checks.judge import judge
 from coursekit.checks.key import ExerciseKey
@@ -25,9 +26,9 @@ def blanks(where: Course, unit: Unit) -> list[str]:
     toml = where.catalog.read_text("utf-8")
     start, end = section(toml, unit.name)
     parts = [("autograder/course.toml", toml[start:end], toml.count("\n", 0, start))]
-    for path in (where.solutions / f"{unit.name}.py", where.autograder / f"{unit.name}.py"):
+    for path in (where.solutions / f"{unit.name}.py", *key_files(where.autograder / unit.name)):
         if path.is_file():
-            parts.append((f"{path.parent.name}/{path.name}", path.read_text("utf-8", "replace"), 0))
+            parts.append((path.relative_to(where.root).as_posix(), path.read_text("utf-8", "replace"), 0))
     for file, text, before in parts:
         said += [
             f"{file}:{number}: a blank is left: {line.strip()}"
@@ -110,10 +111,13 @@ def completeness(compiler: Compiler) -> list[str]:
     for name, exercise in compiler.source.exercises.items():
         if name not in compiler.keys:
             said.append(
-                f'{file}:{exercise.check.line}: `{name}` has no key. Add Key("{name}", …) to autograder/{file}.'
+                f'{file}:{exercise.check.line}: `{name}` has no key. Add Key("{name}", …) to {compiler.file(name)}.'
             )
         else:
-            said += [f"{compiler.place(name)}: {line}" for line in _key(name, compiler.key(name))]
+            key, own = compiler.key(name), compiler.modules.get(key_file(name))
+            if own is None or all(value is not key for value in vars(own).values()):
+                said.append(f"{compiler.place(name)}: the key `{name}` stands in another file than its own. Move it to {key_file(name)}.")
+            said += [f"{compiler.place(name)}: {line}" for line in _key(name, key)]
     return said
 
 

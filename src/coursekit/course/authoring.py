@@ -1,4 +1,4 @@
-"""What an author writes in autograder/uNN_slug.py: for each exercise its inputs, wrong answers, variants and hints."""
+"""What an author writes in autograder/uNN_slug/: for each exercise its inputs, wrong answers, variants and hints."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class ClassMaker:
 
     def __init__(self, where: Course, unit: catalog.Unit, seed: int = 0) -> None:
         self.source = read(where.solutions / f"{unit.name}.py")
-        self.compiler = Compiler.of(self.source, where.autograder / f"{unit.name}.py")
+        self.compiler = Compiler.of(self.source, where.autograder / unit.name)
         self.release = notebook.text_of(notebook.release(self.source, unit))
         self.dice = random.Random(seed)
 
@@ -196,8 +196,9 @@ def copy_course(where: Course, folder: Path) -> Course:
     target.autograder.mkdir(parents=True)
     for path in [*where.autograder.glob("*.py"), where.catalog]:
         shutil.copy(path, target.autograder / path.name)
-    if (where.autograder / "heldout").is_dir():
-        shutil.copytree(where.autograder / "heldout", target.autograder / "heldout")
+    for folder in [*where.autograder.glob("u[0-9]*_*"), where.autograder / "heldout"]:
+        if folder.is_dir():
+            shutil.copytree(folder, target.autograder / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     with target.catalog.open("a", encoding="utf-8") as file:
         file.write(LIMITS)
     return target

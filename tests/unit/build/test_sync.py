@@ -63,7 +63,7 @@ def test_last_digits_are_no_difference(built: Any) -> None:
     """The observations may be off, and the inputs, of which all observations are then made anew."""
     rewrite(built, with_expected(1 + 1e-7))
     assert build([], check=True) == 0
-    compiler = commands.Compiler.of(commands.read(built.source), built.key)
+    compiler = commands.Compiler.of(commands.read(built.source), built.key.parent)
     key = keys.parse(built.built_key.read_bytes())["u01-sse-grad"]
     nudged = with_inputs(1 + 1e-7)(key)
     again = compiler.compile(key.id, inputs=[commands.sync.live(case.inputs) for case in nudged.cases])
@@ -125,7 +125,7 @@ def test_what_stands_in_the_source(built: Any, capsys: pytest.CaptureFixture[str
 
 
 def test_an_exercise_too_many_and_one_too_few(built: Any) -> None:
-    compiler = commands.Compiler.of(commands.read(built.source), built.key)
+    compiler = commands.Compiler.of(commands.read(built.source), built.key.parent)
     both = keys.parse(built.built_key.read_bytes())
     one = {"u01-sse-grad": both["u01-sse-grad"]}
     assert sync.unlike(compiler, one, both) == ["`u01-hunt-mean` is not in the committed key"]
@@ -156,9 +156,9 @@ def noise(x):
 
 def test_build_refuses_what_hangs_on_rounding(built: Any) -> None:
     before = built.built_key.read_bytes()
-    built.key.write_text(built.key.read_text("utf-8") + UNSTABLE, "utf-8")
-    built.change(built.key, 'Key("u01-hunt-mean", hints=("a?", "b", "c"))', 'Key("u01-hunt-mean", hints=("a?", "b", "c"), tolerance=TIGHT)')
-    built.change(built.key, "import Key\n", "import Key, Tolerance\n\nTIGHT = Tolerance(0, 1e-12, 'no rounding')\n")
+    built.hunt.write_text(built.hunt.read_text("utf-8") + UNSTABLE, "utf-8")
+    built.change(built.hunt, 'Key("u01-hunt-mean", hints=("a?", "b", "c"))', 'Key("u01-hunt-mean", hints=("a?", "b", "c"), tolerance=TIGHT)')
+    built.change(built.hunt, "import Key\n", "import Key, Tolerance\n\nTIGHT = Tolerance(0, 1e-12, 'no rounding')\n")
     with pytest.raises(CourseError) as caught:
         build([])
     assert caught.value.problem.startswith("u01_tensors.key would hold what another processor or number of threads gives otherwise:\n")

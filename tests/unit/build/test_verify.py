@@ -9,7 +9,7 @@ import pytest
 from coursekit.build.commands import build
 from coursekit.errors import CourseError
 
-SSE, HUNT = "autograder/u01_tensors.py:4", "autograder/u01_tensors.py:63"
+SSE, HUNT = "autograder/u01_tensors/sse_grad.py:4", "autograder/u01_tensors/hunt_mean.py:4"
 
 
 def refusal(check: bool = True) -> str:
@@ -107,12 +107,13 @@ KEY = [
     ),
     ("key", "def zero(", "def sign(", [f"{SSE}: `u01-sse-grad` has two wrong answers called sign. Rename one."]),
     (
-        "key",
+        "hunt",
         'hunt = Key("u01-hunt-mean"',
         'hunt = Key("u01-hunt-mode"',
         [
             f"{HUNT}: the key `u01-hunt-mode` has no check in u01_tensors.py. Write its check, or take the key out.",
-            'u01_tensors.py:54: `u01-hunt-mean` has no key. Add Key("u01-hunt-mean", …) to autograder/u01_tensors.py.',
+            'u01_tensors.py:54: `u01-hunt-mean` has no key. Add Key("u01-hunt-mean", …) to '
+            "autograder/u01_tensors/hunt_mean.py.",
         ],
     ),
     ("key", 'guards=("pred_after",)', "cases=0", [f"{SSE}: `u01-sse-grad` has 0 cases. Try at least one."]),
@@ -168,7 +169,7 @@ KEY = [
         ["u01_tensors.py:42: the broken code of `u01-hunt-mean` passes its check. Choose inputs that show the bug."],
     ),
     (
-        "key",
+        "hunt",
         "x.mean(dim=0) * (i + 2)",
         "x.mean() * (1 if i == 0 else i + 2)",
         [
@@ -198,47 +199,47 @@ def test_the_order_of_exercises(mini: Any) -> None:
     ("which", "old", "new", "said"),
     [
         (
-            "key",
+            "hunt",
             "hunt = Key(",
             "hunt = Kye(",
-            "autograder/u01_tensors.py:63: the key file cannot be imported: NameError: name 'Kye' is not "
+            "autograder/u01_tensors/hunt_mean.py:4: the key file cannot be imported: NameError: name 'Kye' is not "
             "defined\nMend the line.",
         ),
         (
-            "key",
+            "hunt",
             "hunt = Key(",
             "hunt = = Key(",
-            "autograder/u01_tensors.py:63: the key file cannot be imported: SyntaxError: invalid "
+            "autograder/u01_tensors/hunt_mean.py:4: the key file cannot be imported: SyntaxError: invalid "
             "syntax\nMend the line.",
         ),
         (
-            "key",
+            "hunt",
             'Key("u01-hunt-mean"',
             'Key("u01-sse-grad"',
-            "u01_tensors.py has two keys for `u01-sse-grad`.\nKeep one of them.",
+            "There are two keys for `u01-sse-grad`, in hunt_mean.py and in sse_grad.py.\nKeep one of them.",
         ),
         (
-            "key",
+            "hunt",
             "@hunt.inputs\n",
             "",
             f"{HUNT}: the key of `u01-hunt-mean` generates no inputs.\nRegister a generator with @key.inputs.",
         ),
         (
-            "key",
+            "hunt",
             "torch.randn(4 + case, 3",
             "torch.rend(4 + case, 3",
             f"{HUNT}: the inputs of `u01-hunt-mean`, case 0, cannot be generated: AttributeError: module "
             "'torch' has no attribute 'rend'\nMend the generator.",
         ),
         (
-            "key",
+            "hunt",
             '{"x": torch',
             '{"z": torch',
             f"{HUNT}: the inputs of `u01-hunt-mean`, case 0, are z; its check takes x.\nGive one input "
             "for each parameter of the check.",
         ),
         (
-            "key",
+            "hunt",
             '{"x": torch.randn(4 + case, 3, generator=g)}',
             '{"x": torch.nn.ReLU()}',
             f"{HUNT}: the input x of `u01-hunt-mean` is not plain data.\nInputs are tensors, numbers, "
@@ -264,12 +265,18 @@ def test_what_cannot_be_run(mini: Any, which: str, old: str, new: str, said: str
     assert refusal().startswith(said)
 
 
-def test_no_key_file(mini: Any) -> None:
-    mini.key.unlink()
-    assert refusal() == (
-        "There is no key file u01_tensors.py in autograder/.\nRun `coursekit new unit u01_tensors`, or "
-        "write u01_tensors.py."
-    )
+def test_a_key_that_an_author_would_not_find(mini: Any) -> None:
+    mini.hunt.rename(mini.hunt.with_name("means.py"))
+    assert complaints() == [
+        "autograder/u01_tensors/means.py:4: the key `u01-hunt-mean` stands in another file than its own. Move it to hunt_mean.py."
+    ]
+
+
+def test_an_exercise_without_a_file(mini: Any) -> None:
+    mini.hunt.unlink()
+    assert complaints() == [
+        'u01_tensors.py:54: `u01-hunt-mean` has no key. Add Key("u01-hunt-mean", …) to autograder/u01_tensors/hunt_mean.py.'
+    ]
 
 
 def test_a_reference_that_is_not_repeatable_does_not_pass(mini: Any) -> None:

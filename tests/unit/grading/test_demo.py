@@ -80,3 +80,5 @@ def test_the_demo_never_writes_into_a_folder_in_use(tmp_path: Path) -> None:
     made = copy_course(course(), tmp_path / "new")
     assert catalog.load(made.catalog).grading == {"cell_seconds": 10, "probe_seconds": 5}
     assert not (made.autograder / "gradebook.db").exists()
+    assert (made.autograder / "u01_tensors" / "sse_grad.py").is_file()
+    assert not list(made.root.rglob("__pycache__"))

@@ -73,11 +73,16 @@ def observe(x):
     return {"centred": center(x)}
 '''
 
-KEY = """\
+SHARED = """\
+HINTS = ("a?", "b", "c")
+"""
+
+SSE_GRAD = """\
 import torch
 from coursekit.course.authoring import Key, Tolerance
 
-HINTS = ("a?", "b", "c")
+from ._shared import HINTS
+
 sse = Key("u01-sse-grad", hints=HINTS, guards=("pred_after",))
 
 @sse.inputs
@@ -120,6 +125,13 @@ def in_steps(pred, y):
 def summed(pred, y):
     assert pred.shape == y.shape
     return (pred - y) + (pred - y)
+"""
+
+HUNT_MEAN = """\
+import torch
+from coursekit.course.authoring import Key, Tolerance
+
+from ._shared import HINTS
 
 hunt = Key("u01-hunt-mean", hints=HINTS)
 
@@ -146,15 +158,21 @@ class Mini:
         return self.root / "solutions" / "u01_tensors.py"
 
     @property
-    def key_path(self) -> Path:
-        return self.root / "autograder" / "u01_tensors.py"
+    def key_folder(self) -> Path:
+        return self.root / "autograder" / "u01_tensors"
 
     def source(self, old: str, new: str) -> Mini:
         _replace(self.source_path, old, new)
         return self
 
     def key(self, old: str, new: str) -> Mini:
-        _replace(self.key_path, old, new)
+        """Change the key of u01-sse-grad."""
+        _replace(self.key_folder / "sse_grad.py", old, new)
+        return self
+
+    def hunt(self, old: str, new: str) -> Mini:
+        """Change the key of u01-hunt-mean."""
+        _replace(self.key_folder / "hunt_mean.py", old, new)
         return self
 
     def prove(self, seeds: int = 2, jobs: int = 0) -> Report:
@@ -171,11 +189,13 @@ def _replace(path: Path, old: str, new: str) -> None:
 def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mini:
     for name, text in {
         "autograder/course.toml": TOML,
-        "autograder/u01_tensors.py": KEY,
+        "autograder/u01_tensors/_shared.py": SHARED,
+        "autograder/u01_tensors/sse_grad.py": SSE_GRAD,
+        "autograder/u01_tensors/hunt_mean.py": HUNT_MEAN,
         "solutions/u01_tensors.py": SOURCE,
     }.items():
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     monkeypatch.chdir(tmp_path)
     return Mini(tmp_path)

@@ -100,7 +100,7 @@ SPOILED: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     (
         "the reference is not finite, and nothing says that it should be",
-        lambda mini: mini.key("torch.randn(4 + case, 3, generator=g)}", "torch.randn(4 + case, 3, generator=g) / 0}"),
+        lambda mini: mini.hunt("torch.randn(4 + case, 3, generator=g)}", "torch.randn(4 + case, 3, generator=g) / 0}"),
         "`u01-hunt-mean`: the reference gives NaN or infinity on the visible inputs, and no oracle says that it should. "
         "Choose other inputs, or register an oracle.",
     ),
@@ -111,14 +111,14 @@ SPOILED: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     (
         "the inputs are always the same",
-        lambda mini: mini.key("torch.randn(4 + case, 3, generator=g)}", "torch.arange(12.0).reshape(4, 3)}"),
+        lambda mini: mini.hunt("torch.randn(4 + case, 3, generator=g)}", "torch.arange(12.0).reshape(4, 3)}"),
         "`u01-hunt-mean`: an answer that returns the visible example's results passes on fresh seed 0. "
         "Let the inputs change more with the generator.",
     ),
     (
         "the key's own judge objects",
         lambda mini: mini.key(
-            "HINTS =", "def no(inputs, seen): return f\"grad is {tuple(seen['grad'].shape)}\"\nHINTS ="
+            "sse = Key", "def no(inputs, seen): return f\"grad is {tuple(seen['grad'].shape)}\"\nsse = Key"
         ).key("@sse.variant\ndef summed", "sse.judge(no)\n@sse.variant\ndef summed"),
         "`u01-sse-grad`: the reference does not satisfy the key's own judge on the visible inputs: grad is (5, 3)",
     ),
@@ -129,19 +129,19 @@ SPOILED: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     (
         "too few wrong answers",
-        lambda mini: mini.key("range(6)", "range(5)"),
+        lambda mini: mini.hunt("range(6)", "range(5)"),
         "`u01-hunt-mean` has 5 wrong answers; it needs 6.",
     ),
     (
         "an equivalent mutant is gone",
-        lambda mini: mini.key(
+        lambda mini: mini.hunt(
             'Key("u01-hunt-mean",', 'Key("u01-hunt-mean", equivalent={"line 9: a -> b": "no reason"},'
         ),
         "`u01-hunt-mean`: the key lists `line 9: a -> b` as equivalent, but there is no such mutant any more. Take it out.",
     ),
     (
         "an equivalent mutant is caught",
-        lambda mini: mini.key(
+        lambda mini: mini.hunt(
             'Key("u01-hunt-mean",',
             'Key("u01-hunt-mean", equivalent={"line 1: x.mean(dim=0) -> x.mean()": "no reason"},',
         ),
@@ -159,7 +159,7 @@ def test_what_is_wrong_is_said(mini: Any, spoil: Callable[[Any], Any], sentence:
 
 
 def test_the_same_trouble_on_many_seeds_is_said_once(mini: Any) -> None:
-    mini.key("torch.randn(4 + case, 3, generator=g)}", "torch.arange(12.0).reshape(4, 3)}")
+    mini.hunt("torch.randn(4 + case, 3, generator=g)}", "torch.arange(12.0).reshape(4, 3)}")
     said = mini.prove(seeds=4).said
     assert len(said) == 1
     assert said[0].endswith("(The same on 3 more.)")
@@ -213,7 +213,7 @@ def test_a_mutant_that_ends_python_costs_only_itself(mini: Any) -> None:
 
 def commit(mini: Any) -> Any:
     """Write the visible key, as a build would. Returns: its path."""
-    compiler = Compiler.of(read(mini.root / "solutions" / "u01_tensors.py"), mini.root / "autograder" / "u01_tensors.py")
+    compiler = Compiler.of(read(mini.root / "solutions" / "u01_tensors.py"), mini.key_folder)
     path = mini.root / "data" / "keys" / "u01_tensors.key"
     path.parent.mkdir(parents=True)
     path.write_bytes(keys.dump("u01_tensors", compiler.compile_all()))

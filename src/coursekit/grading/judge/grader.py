@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 
 from coursekit.build import notebook
 from coursekit.build.compile import Compiler, secret_seed
+from coursekit.build.key_folder import key_files
 from coursekit.build.source import UnitSource, read
 from coursekit.checks.diagnose import Finding
 from coursekit.checks.judge import judge
@@ -79,7 +80,7 @@ class Grader:
         self.where, self.unit, self.limits = where, unit, limits
         self.source: UnitSource = read(where.solutions / f"{unit.name}.py")
         self.release = notebook.release(self.source, unit)
-        self.compiler = Compiler.of(self.source, where.autograder / f"{unit.name}.py")
+        self.compiler = Compiler.of(self.source, where.autograder / unit.name)
         self.keys: dict[str, ExerciseKey] = {key.id: key for key in self.compiler.compile_all(secret_seed(seed))}
         self.probes = [
             Probe(name, exercise.probe, exercise.probe_name, [case.inputs for case in self.keys[name].cases])
@@ -170,6 +171,6 @@ def grader(name: str) -> Grader:
     """The grader of a unit; made anew when its source, key or course.toml changed."""
     where = course()
     unit = catalog.load(where.catalog).unit(name)
-    files = (where.catalog, where.solutions / f"{unit.name}.py", where.autograder / f"{unit.name}.py")
+    files = (where.catalog, where.solutions / f"{unit.name}.py", *key_files(where.autograder / unit.name))
     changed = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
     return _grader(where.root, unit.name, grading_seed(where), changed)

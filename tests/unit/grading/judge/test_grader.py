@@ -180,7 +180,7 @@ def test_an_answer_by_autograd_is_flagged_where_it_is_asked_by_hand_and_loses_no
 def test_no_reference_is_flagged(unit: str) -> None:
     where = course()
     source = read(where.solutions / f"{unit}.py")
-    compiler = Compiler.of(source, where.autograder / f"{unit}.py")
+    compiler = Compiler.of(source, where.autograder / unit)
     cells = [cell.text for cell in source.cells if cell.is_code]
     for name, exercise in source.exercises.items():
         assert mentions(cells, exercise.function, compiler.key(name).forbids) == []
