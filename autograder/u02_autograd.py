@@ -494,7 +494,7 @@ def stumbles_over_none(model, x, v):
     return {name: p.grad.clone() for name, p in model.named_parameters()}
 
 
-@vjp_key.wrong("`{function}` leaves out the parameter that the output does not depend on. Every name belongs into the dict.")
+@vjp_key.wrong("`{function}` leaves out the parameter that the output does not depend on. Every name belongs in the dict.")
 def leaves_out_none(model, x, v):
     model.zero_grad()
     model(x).backward(v)
@@ -1005,7 +1005,7 @@ def without_the_root(root):
     return ordered(root)[:-1]
 
 
-@topo.wrong("`{function}` leaves the leaves out: nodes without parents belong into the list as well.")
+@topo.wrong("`{function}` leaves the leaves out: nodes without parents belong in the list as well.")
 def without_the_leaves(root):
     return [node for node in ordered(root) if node.parents or node is root]
 
@@ -1505,13 +1505,18 @@ def thaws(m, c):
     return clipping(m, lambda grad: grad.clamp(-c, c), lambda name, p: True)
 
 
-@clip.wrong("`{function}` has no effect. Inside the hook, is `p.grad` replaced or changed in place? A post-accumulate hook's return value "
-            "is ignored.")
-def returns_instead(m, c):
+@clip.wrong("`{function}` has no effect. Inside the hook, is `p.grad` replaced or changed in place?")
+def drops_the_clamped(m, c):
     def after(p):
         p.grad.clamp(-c, c)
 
     return [p.register_post_accumulate_grad_hook(after) for p in m.parameters() if p.requires_grad]
+
+
+@clip.wrong("The hook of `{function}` returns something, and a post-accumulate hook must return `None`. A lambda returns what its expression "
+            "gives: write a function that changes `p.grad` and has no `return`.")
+def returns_instead(m, c):
+    return [p.register_post_accumulate_grad_hook(lambda p: p.grad.clamp_(-c, c)) for p in m.parameters() if p.requires_grad]
 
 
 @clip.wrong("`{function}` returns only one of its handles: after its removal other parameters are still clipped. Collect all of them in a list.")

@@ -12,7 +12,8 @@ from nbformat import NotebookNode
 
 from coursekit.build.quotes import METADATA
 
-_TOKEN = re.compile(r"[^\W\d]\w*|-?\d+\.?\d*(?:e[-+]?\d+)?")  # a word or a number; signs and brackets between them do not count
+_NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
+_TOKEN = re.compile(rf"[^\W\d]\w*|{_NUMBER.pattern}")  # a word or a number; signs and brackets between them do not count
 _POWER = re.compile(r"\s*\\cdot\s*10\^(?:\{(-?\d+)\}|(\d))")
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _SEEN = 200  # characters of an output that a report shows
@@ -71,7 +72,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _same(wanted: str, found: str) -> bool:
-    if wanted[0].isalpha() or found[0].isalpha() or "_" in wanted[0] + found[0]:
+    if not (_NUMBER.fullmatch(wanted) and _NUMBER.fullmatch(found)):
         return wanted == found
     number = Decimal(wanted)
     half = Decimal(5).scaleb(int(number.as_tuple().exponent) - 1)  # of a unit in the last digit

@@ -26,6 +26,7 @@ from coursekit.proof.quotes import holds, unlike
         ("ValueError: optimizer got an empty parameter list", "`optimizer got an empty\nparameter list`"),
         ("RuntimeError: output 0 of SigmoidBackward0, is", "SigmoidBackward0"),
         ("[nan, inf]", "nan, inf"),
+        ("0.25 x₁ + 3² ½ _a", "0.25"),
     ],
 )
 def test_an_output_holds(output: str, quotation: str) -> None:
