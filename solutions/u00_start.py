@@ -73,11 +73,11 @@ print("2.", note("second"))
 print("3.", 0.1 + 0.2 == 0.3, abs(0.1 + 0.2 - 0.3))
 
 # %% [markdown]
-# 1. 1.5. A function looks a global name up when it is *called*. In a notebook names change all the time,
+# 1. {shown 1.5}. A function looks a global name up when it is *called*. In a notebook names change all the time,
 #    which is the subject of section 1.
-# 2. `['first', 'second']`. A default value is made once, when `def` runs, and all calls share it. In section
+# 2. `{shown ['first', 'second']}`. A default value is made once, when `def` runs, and all calls share it. In section
 #    4 the same mistake is made with random numbers.
-# 3. `False`; they differ by $5.6 \cdot 10^{-17}$. Neither 0.1 nor 0.2 is a number that binary digits can
+# 3. `{shown False}`; they differ by ${shown 5.6 \cdot 10^{-17}}$. Neither 0.1 nor 0.2 is a number that binary digits can
 #    write. So results of floating-point arithmetic are compared with a tolerance, in your tests and in the
 #    checks of this course.
 
@@ -111,7 +111,7 @@ steps = 2 * steps
 steps
 
 # %% [markdown]
-# 20, 40, 80: the same text, three results. What a cell gives depends on its text *and* on everything that
+# {shown 20}, 40, 80: the same text, three results. What a cell gives depends on its text *and* on everything that
 # ran before it, in the order in which it ran. The page shows an order from top to bottom; your clicks made
 # another one.
 #
@@ -222,7 +222,7 @@ print(torch.cat([counts, counts], dim=0).shape, torch.cat([counts, counts], dim=
 print(torch.cat([counts, torch.zeros(3, 2)], dim=1).dtype)
 
 # %% [markdown]
-# (6, 2), (3, 4), and the whole numbers have become `float32`: a table of counts or class numbers is one no
+# {shown (6, 2)}, {shown (3, 4)}, and the whole numbers have become `{shown float32}`: a table of counts or class numbers is one no
 # longer, and $2^{24} + 1$ cannot be told from $2^{24}$ in it.
 #
 # ## 3. How a check speaks

@@ -30,12 +30,11 @@ from coursekit.checks import check, expect_error, hint, progress
 # %% [markdown]
 # ## Before you start: three predictions
 #
-# Prediction makes reading active: you learn most where you were sure and wrong. Write down your answers to
-# these three questions first, then run the cell.
+# Prediction makes reading active. Write down your answers to these three questions first, then run the cell.
 #
 # 1. `b = a` for a NumPy array `a`, then `b += 10`. What does `a` hold?
-# 2. A (64, 1000) array of ones times a (1000, 100) array of ones. Which shape has the product, and which
-#    value has each entry?
+# 2. A (64, 1000) array of ones times a (1000, 100) array of ones. What is the shape of the product, and what is
+#    the value of each entry?
 # 3. $f(t) = (3t - 1)^2$. What is $f'(1)$?
 
 # %%
@@ -48,10 +47,10 @@ print("2.", product.shape, product[0, 0])
 print("3.", round(((3 * 1.001 - 1) ** 2 - (3 * 0.999 - 1) ** 2) / 0.002, 6))
 
 # %% [markdown]
-# 1. `[10 11 12]`: `b = a` copies no numbers, it gives the same array a second name. Section 1.4 shows the
+# 1. `{shown [10 11 12]}`: `b = a` copies no numbers, it gives the same array a second name. Section 1.4 shows the
 #    same for tensors, where it is less visible.
-# 2. (64, 100), each entry 1000: the inner size is summed away, and it is the number of terms in every sum.
-# 3. $2 \cdot (3 - 1) \cdot 3 = 12$: a factor 2 from the square, a factor 3 from inside. Both factors return
+# 2. {shown (64, 100)}, each entry {shown 1000}: the inner size is summed away, and it is the number of terms in every sum.
+# 3. $2 \cdot (3 - 1) \cdot 3 = {shown 12}$: a factor 2 from the square, a factor 3 from inside. Both factors return
 #    in this unit, and the first is forgotten more often than any other number in it. The cell did not
 #    differentiate: it divided a small rise by a small run, which section 5 makes a tool of.
 #
@@ -157,7 +156,7 @@ print("shared", shared)
 print("copied", copied)
 
 # %% [markdown]
-# `array` and `shared` hold `[5, 6, 0]`, `copied` still holds zeros, and both tensors are `float64`. Sharing
+# `array` and `shared` hold `{shown [5, 6, 0]}`, `copied` still holds zeros, and both tensors are `{shown float64}`. Sharing
 # is useful for large data and a trap for everything else: whoever writes **in place** changes what others
 # see. In PyTorch in-place methods end in an underscore (`t.add_(1)`, `t.clamp_(min=0)`), and `t += 1` and
 # `t[0] = 5` are in place too. `t = t + 1` makes a new tensor. Checks in this course look whether your
@@ -181,7 +180,7 @@ m.T[0, 2] = 100                                    # writes through the view
 print(m)
 
 # %% [markdown]
-# Strides (4, 1), (1, 4) and (4, 2), all on the same memory. The write to row 0, column 2 of the transpose
+# Strides {shown (4, 1)}, {shown (1, 4)} and {shown (4, 2)}, all on the same memory. The write to row 0, column 2 of the transpose
 # landed in row 2, column 0 of `m`.
 #
 # `view` re-reads the same line of numbers under a new shape. That works only where the new shape can be
@@ -244,7 +243,7 @@ print((prediction - target).shape)
 show(grid(prediction.shape, target.shape, names=("prediction", "target")))
 
 # %% [markdown]
-# The target is filled up to (1, 4), both axes are repeated, and the "difference" is a (4, 4) table of every
+# The target is filled up to (1, 4), both axes are repeated, and the "difference" is a {shown (4, 4)} table of every
 # prediction against every target. No error, no warning, and its mean is a perfectly ordinary number. This
 # is the **(N, 1) against (N,) trap**. It has cost many people many days, and you will meet it twice below.
 
@@ -537,8 +536,8 @@ figure
 
 # %% [markdown]
 # **The picture in words** (seed 0 on a CPU): on a logarithmic scale the loss falls steeply from
-# $2.9 \cdot 10^7$ at step 0 to about 400 at step 100, then along a nearly straight, flatter line to
-# $3.0 \cdot 10^{-5}$ at step 499: twelve orders of magnitude. A straight line on this scale means that each
+# ${shown 2.9 \cdot 10^7}$ at step 0 to about ${shown 4 \cdot 10^2}$ at step 100, then along a nearly straight, flatter line to
+# ${shown 3.0 \cdot 10^{-5}}$ at step 499: twelve orders of magnitude. A straight line on this scale means that each
 # step removes a fixed share of what is left. The end is no success in any other sense: 101 000 weights have
 # memorised 640 random targets.
 #
@@ -564,8 +563,8 @@ last = demo_losses(bend_without_mask, 1e-6, 500)[-1]
 print(f"last loss, right: {losses[-1]:.2g}   without mask: {last:.2g}")
 
 # %% [markdown]
-# The wrong gradient is off by 92 % of its length, and the wrong training ends at $1.8 \cdot 10^{-5}$,
-# *below* the right one's $3.0 \cdot 10^{-5}$. The wrong direction still has a positive inner product with
+# The wrong gradient is off by {shown 92} % of its length, and the wrong training ends at ${shown 1.8 \cdot 10^{-5}}$,
+# *below* the right one's ${shown 3 \cdot 10^{-5}}$. The wrong direction still has a positive inner product with
 # the right one, the second layer's gradient is correct, and there are far more weights than targets. So the
 # loss falls. Masking by the sign of the returning *gradient* hides in the same way: it is 79 % off, at a
 # cosine of 0.70. **A falling loss is no evidence for a gradient.** Compare gradients with gradients: with a
@@ -578,7 +577,7 @@ print([f"{loss:.1e}" for loss in demo_losses(torch.relu, lr=1e-5, steps=8)])
 
 # %% [markdown]
 # Each step overshoots the valley and lands higher on the other side, where the gradient is larger still.
-# The loss is infinite at step 4 (the fifth entry), and then `nan`, since $\infty - \infty$ has no value.
+# The loss is infinite at step 4 (the fifth entry), and then `nan`: `{shown inf, nan}`, since $\infty - \infty$ has no value.
 # One `nan` in the weights spreads to everything that they touch and never leaves. When a training shows
 # `nan`, look at the steps just before, and first at the step length.
 
@@ -773,8 +772,8 @@ print(scores.gather(1, classes.unsqueeze(1)).squeeze(1))       # row i picks col
 print(scores.gather(1, classes.unsqueeze(0)))                  # the index has one row, so has the output
 
 # %% [markdown]
-# The first line, `[12, 20, 31]`, is how a classifier's score for the true class is looked up. The second,
-# `[[12, 10, 11]]`, picked three columns of row 0 only, without a word of warning.
+# The first line, `{shown [12, 20, 31]}`, is how a classifier's score for the true class is looked up. The second,
+# `{shown [[12, 10, 11]]}`, picked three columns of row 0 only, without a word of warning.
 #
 # Now use it for a batch of square matrices $t$ of shape $(B, n, n)$: return the $B$ diagonals as $(B, n)$.
 # PyTorch has `torch.diagonal` for that; do it with `gather`, and without a loop. `torch.diagonal` also
@@ -829,7 +828,7 @@ print(added)
 print(indexed)
 
 # %% [markdown]
-# `[10, 0, 50, 0]` is right; `[10, 0, 30, 0]` lost 20. The indexed `+=` reads all three old values first,
+# `{shown [10, 0, 50, 0]}` is right; `{shown [10, 0, 30, 0]}` lost 20. The indexed `+=` reads all three old values first,
 # adds, and then writes back, so the later write wins.
 #
 # In the exercise the forward pass may walk a diagonal more than once. From each $(n, n)$ matrix it took $m$

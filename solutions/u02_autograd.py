@@ -51,9 +51,9 @@ again = torch.randn(2, generator=g.manual_seed(seed))
 print("3.", torch.equal(first, second), torch.equal(first, again))
 
 # %% [markdown]
-# 1. 16: both sides are broadcast to (4, 4), the trap of unit 1.
-# 2. 10: $\bar W = X^\top \bar P$ sums over the 5 samples, and each gives 2.
-# 3. `False`, then `True`: a generator walks on with each call, and a seed puts it back to the start.
+# 1. {shown 16}: both sides are broadcast to (4, 4), the trap of unit 1.
+# 2. {shown 10}: $\bar W = X^\top \bar P$ sums over the 5 samples, and each gives 2.
+# 3. `{shown False}`, then `{shown True}`: a generator walks on with each call, and a seed puts it back to the start.
 
 # %% [markdown]
 # ## 1. A graph is recorded
@@ -114,8 +114,8 @@ step_through(lambda k: frame(trace, k), trace.count, strip=[3, 5, 6, 7])
 
 # %% [markdown]
 # $r$ sends $q = 12$ to $p$ directly, and $p = 10$ to $q$, whose addition passes 10 on to $p$ and 10 to $x$.
-# So $p$ collects $12 + 10 = 22$, and only then may it send anything on: to $x$ the amount $22 \cdot 5$, to
-# $y$ the amount $22 \cdot 2 = 44$. In total $x$ gets $10 + 110 = 120$. A node must wait until everything has
+# So $p$ collects $12 + 10 = {shown 22}$, and only then may it send anything on: to $x$ the amount $22 \cdot 5$, to
+# $y$ the amount $22 \cdot 2 = {shown 44}$. In total $x$ gets $10 + 110 = {shown 120}$. A node must wait until everything has
 # arrived. That needs an order, which you will compute in section 5.
 #
 # These are PyTorch's own records: the local derivatives were read off while it walked.
@@ -139,7 +139,7 @@ print("o =", o.item())
 print(x.grad)
 
 # %% [markdown]
-# $o = 48$, and each entry is $\tfrac{24}{9} = 2.6667$. The factor $\tfrac{1}{9}$ belongs to the mean: for
+# {shown $o = 48$}, and each entry is $\tfrac{24}{9} = {shown 2.6667}$. The factor $\tfrac{1}{9}$ belongs to the mean: for
 # the *sum* each entry would be 24. Here is the walk, where "1 in 3×3" says that all nine entries are 1. The
 # second `Mul` meets `y` again, so two ways lead back to the addition. One value is missing: PyTorch keeps an
 # intermediate result only if some derivative needs it, and a mean needs nothing but the size.
@@ -178,7 +178,7 @@ print(slope(lambda x: x * x), slope(lambda x: x * x.detach()))
 print(slope(times_unrecorded), slope(lambda x: x * x * x))
 
 # %% [markdown]
-# 6, 3, 9 and 27. The last two functions have equal *values*; their derivatives differ by a factor 3, because
+# {shown 6, 3, 9} and {shown 27}. The last two functions have equal *values*; their derivatives differ by a factor 3, because
 # one of them hides two of the three factors. `detach` does not raise, it tells autograd a different story.
 #
 # ## 2. Training with autograd
@@ -194,12 +194,12 @@ for _ in range(3):
     print(x.grad.item())
 
 # %% [markdown]
-# 3, 6, 9. The same rule that adds up paths within one walk adds up walks. It is easy to take for a defect,
+# {shown 3, 6, 9}. The same rule that adds up paths within one walk adds up walks. It is easy to take for a defect,
 # so here is what it is good for. A batch of 64 samples may need more memory than there is. The loss is a sum
 # over samples, and so is its gradient; cut the batch into pieces, call `backward` for each, and `.grad`
 # collects the whole gradient while only one piece's graph is in memory.
 #
-# **Predict**: which of the two numbers is larger?
+# **Predict**: is one of the two numbers larger, or are they equal?
 
 # %%
 g = torch.Generator(device).manual_seed(seed)
@@ -214,7 +214,7 @@ for xs, ys in zip(data.split(16), target.split(16), strict=True):
 print(f"{whole:.4f} {w.grad.norm().item():.4f}")
 
 # %% [markdown]
-# They agree. The price of the convenience: *you* say when a new sum begins. `w.grad = None` does it, and so
+# They are equal. The price of the convenience: *you* say when a new sum begins. `w.grad = None` does it, and so
 # does `w.grad.zero_()`. For many parameters at once there is `zero_grad()`, of a module or an optimizer.
 # **Predict** the three lines: what does it leave behind?
 
@@ -229,7 +229,7 @@ layer.zero_grad(set_to_none=False)
 print(layer.bias.grad)
 
 # %% [markdown]
-# 4 samples use the bias, so its gradient is 4. `zero_grad` sets to `None`, which frees the memory too; on
+# 4 samples use the bias, so its gradient is {shown 4}. `zero_grad` sets it to `{shown None}`, which frees the memory too; on
 # request it writes zeros. A loop that forgets it walks along the sum of all gradients so far.
 #
 # ### 2.2 Changing a weight
@@ -384,7 +384,7 @@ with expect_error(RuntimeError):
     out.backward()
 
 # %% [markdown]
-# "Grad can be implicitly created only for scalar outputs." A function from $\mathbb{R}^n$ to $\mathbb{R}^m$
+# `{shown grad can be implicitly created only for scalar outputs}`, says the error. A function from $\mathbb{R}^n$ to $\mathbb{R}^m$
 # has no gradient. It has a **Jacobian** $J$, with a row for each output and a column for each input. Here
 #
 # $$J = \begin{pmatrix} x_1 & x_0 & 0 \\ 0 & x_2 & x_1 \end{pmatrix}
@@ -405,7 +405,7 @@ rows = torch.autograd.functional.jacobian(lambda x: torch.stack([x[0] * x[1], x[
 print(rows.T @ v)
 
 # %% [markdown]
-# $10 \cdot (2, 1, 0) + 1 \cdot (0, 3, 2) = (20, 13, 2)$. The whole Jacobian of a layer from 1000 to 100
+# $10 \cdot (2, 1, 0) + 1 \cdot (0, 3, 2) = {shown (20, 13, 2)}$. The whole Jacobian of a layer from 1000 to 100
 # numbers on 64 samples would have $6400 \cdot 64\,000$ entries, 410 million, nearly all zero. One product
 # $J^\top v$ costs about as much as the forward pass. That is why everything is built from it.
 #
@@ -604,9 +604,9 @@ with expect_error(RuntimeError):
     s.backward()
 
 # %% [markdown]
-# The true derivative is 0.235. Through `.data` the answer is a silent 0. `detach()` shares the same memory,
+# The true derivative is 0.235. Through `.data` the answer is a silent {shown 0}. `detach()` shares the same memory,
 # but it also shares a **version counter** that each in-place operation raises; backward compares it with
-# the one at the time of saving, and refuses. Old code uses `.data` a great deal. Replace it by `detach()`
+# the one at the time of saving, and refuses: `{shown is at version 1; expected version 0}`. Old code uses `.data` a great deal. Replace it by `detach()`
 # or `no_grad()`, which tell you.
 
 # %% [markdown]
@@ -643,8 +643,9 @@ with count_saved():
 print(counts)
 
 # %% [markdown]
-# 3, 0, 0: the product saves both factors, tanh its result; a walk frees them, and so does the end of the last name
-# that reaches the graph.
+# {shown 3, 0, 0}: the product saves both factors, tanh its result; a walk frees them, and so does the end of the last
+# name that reaches the graph. One caution: inside these hooks the version check of section 4.2 is off, and an in-place
+# change of a saved tensor gives a wrong gradient in silence. Use them to look, not to train.
 
 # %% [markdown]
 # ### 4.4 Bug hunt: the average that grows
@@ -891,8 +892,8 @@ a.grad = None
 print("a without hook:", a.grad.item())
 
 # %% [markdown]
-# $\partial (a^2 b) / \partial a = 2ab = 24$. With the hook, `a`, which lies behind `t`, gets ten times
-# that; `b` gets $a^2 = 9$ as always. The value of the product never changed.
+# $\partial (a^2 b) / \partial a = 2ab = {shown 24}$. With the hook, `a`, which lies behind `t`, gets ten times
+# that; `b` gets $a^2 = {shown 9}$ as always. The value of the product never changed.
 #
 # One warning. The tensor that a hook receives is not the hook's own: an addition hands the *same* tensor to
 # both of its inputs. A hook that changes it in place (`grad.mul_(10)`) also changes what others get, or the
@@ -947,11 +948,12 @@ for _ in range(2):
 print(p.grad.item())
 
 # %% [markdown]
-# 2: each of the two gradients was clipped, then they were added. `register_hook` runs *before* the sum of
+# {shown 2}: each of the two gradients was clipped, then they were added. `register_hook` runs *before* the sum of
 # section 2.1. Module hooks (`register_full_backward_hook`) see the gradients of a layer's inputs and
 # outputs, even earlier. For a leaf there is a later moment: `p.register_post_accumulate_grad_hook(f)` calls
-# `f(p)` once the new gradient has been added; `f` reads and changes `p.grad`, and what it returns is
-# ignored.
+# `f(p)` once the new gradient has been added. `f` reads and changes `p.grad`, and returns nothing: where
+# `register_hook` takes a new gradient, this kind raises for anything but `None`. So a lambda, which returns
+# whatever its expression gives, is seldom right here; write a function.
 #
 # Use it to keep all gradients of a module within bounds, however often `backward` runs. Parameters that
 # need no gradient are left alone (a hook on one of them is an error).

@@ -54,8 +54,8 @@ g.manual_seed(0)
 print("3.", [torch.rand(1, generator=g).item() == number for number in drawn[:1] + drawn[2:]])
 
 # %% [markdown]
-# 1. 10: the derivative at 2 is 5, and gradients accumulate.
-# 2. `[2, 0, -6]`: the vector is the upstream gradient of `y`, and backward multiplies it with the derivative
+# 1. {shown 10}: the derivative at 2 is 5, and gradients accumulate.
+# 2. `{shown [2, 0, -6]}`: the vector is the upstream gradient of `y`, and backward multiplies it by the derivative
 #    $2x$. Each `backward` that you write in this unit receives such a vector.
 # 3. Equal to the first. A seed sets the generator back to its start, and that is why everyone who runs this
 #    notebook sees the same numbers.
@@ -110,8 +110,9 @@ y.backward(torch.tensor([1.0, 10.0, 100.0]))
 print(y.tolist(), y.grad_fn.name(), x.grad.tolist())
 
 # %% [markdown]
-# `[2, -40, 600]`: upstream times derivative, entry by entry. The node in the graph carries your class's name
-# with `Backward` behind it, and error messages will call it that.
+# `{shown [2, -40, 600]}`: upstream times derivative, entry by entry. The node in the graph carries your class's
+# name with `Backward` behind it, `{shown SquareBackward}`. Error messages name it in this way, or by the class's
+# name alone: that depends on the message and on the version of PyTorch.
 #
 # The same call as a picture. Step through it: forward from left to right, then backward from right to left.
 
@@ -172,8 +173,8 @@ for kind in (Careless, Square):
             y.backward()
 
 # %% [markdown]
-# 206, without a word: `Careless` read the tensor as it is now. `Square` raised. An error is the better
-# outcome of the two by far.
+# {shown 206}, without a word: `Careless` read the tensor as it is now. `Square` raised, and the message names
+# both versions, `{shown is at version 1; expected version 0}`. An error is the better outcome of the two by far.
 #
 # ### 1.3 Your relu
 #
@@ -244,7 +245,7 @@ losses = train(bend)
 print(f"first {losses[0]:.3g}   after 100 steps {losses[100]:.3g}   last {losses[-1]:.2g}")
 
 # %% [markdown]
-# $2.94 \cdot 10^7$ at first, $3 \cdot 10^{-5}$ at last (seed 0, CPU): the training of unit 1. As there, equal
+# ${shown 2.94 \cdot 10^7}$ at first, ${shown 3 \cdot 10^{-5}}$ at last (seed 0, CPU): the training of unit 1. As there, equal
 # losses are only a sign of life. A `backward` without its mask ends even lower. What you know about your
 # gradient you know from the check, not from this loop.
 
@@ -340,6 +341,8 @@ with expect_error(RuntimeError):
     y.backward()
 
 # %% [markdown]
+# `{shown expected 2, got 1}`, says the message: inputs, and gradients.
+#
 # Not every input wants a gradient. Data does not, frozen weights do not, and often neither does the input
 # of the first layer. `ctx.needs_input_grad` is a tuple of booleans, one for each input, that says which gradients
 # anybody could want. For a matrix product $C = A B$ each gradient is a matrix product of its own,
@@ -482,7 +485,7 @@ AddBias.apply(torch.zeros(5, 3), b).sum().backward()
 print(tuple(b.grad.shape), b.grad.tolist())
 
 # %% [markdown]
-# Shape (3,), each entry 5: autograd compares shapes, sees that (3,) broadcasts to (5, 3), and sums for you, with the
+# Shape {shown (3,)}, each entry {shown 5}: autograd compares shapes, sees that (3,) broadcasts to (5, 3), and sums for you, with the
 # `unbroadcast` of unit 1. A *mean*, though, or a sum over one axis of two, has the right shape or a fitting one too,
 # and nobody corrects that. Sum it yourself: code that says what it means can be read, and tested alone.
 #
@@ -693,9 +696,9 @@ for keep_cube in (False, True):
     print(f"keeps the cube: {keep_cube!s:5}   {first.item()}   {second.item() - 1}   {checks}")
 
 # %% [markdown]
-# Both first derivatives are 32. The second is 48 and 0, and 0 comes without an error wherever another path leads to $x$, as it
-# does in every penalty. `gradcheck` says True twice. `gradgradcheck`, which applies the same test to the *backward* function, says
-# False to the second class.
+# Both first derivatives are {shown 32}. The second is {shown 48} and {shown 0}, and 0 comes without an error wherever another path leads to $x$, as it
+# does in every penalty. `gradcheck` says `True` twice. `gradgradcheck`, which applies the same test to the *backward* function, says
+# `False` to the second class: `{shown [True, False]}`.
 #
 # If an intermediate is too costly to compute again, `forward` may return it as a second output, which makes it known to the graph.
 #

@@ -40,10 +40,10 @@ from coursekit.checks import check, expect_error, hint, progress
 #
 # 1. `Double.forward` takes `x` and a number `s`. Its `backward` returns one gradient. The forward pass runs. What
 #    does the backward pass do?
-# 2. `x` is (5, 4), `w` is (4, 3), `b` is (3,), and the upstream gradient of `x @ w + b` is all ones, (5, 3). Which
-#    shape has the gradient of `b`, and what is each entry?
+# 2. `x` is (5, 4), `w` is (4, 3), `b` is (3,), and the upstream gradient of `x @ w + b` is all ones, (5, 3). What
+#    is the shape of the gradient of `b`, and what is each entry?
 # 3. The two-layer network of unit 1 maps 1000 numbers to 10, over 100 hidden units, with no biases. How many weights
-#    has it? How many would the biases add?
+#    does it have? How many would the biases add?
 
 # %%
 class Double(torch.autograd.Function):
@@ -66,9 +66,10 @@ print("2.", tuple(b.grad.shape), b.grad.tolist())
 print("3.", 1000 * 100 + 100 * 10, "and", 100 + 10)
 
 # %% [markdown]
-# 1. It raises: one gradient for each *input of forward*, and `s` is an input. `None` belongs in its place.
-# 2. Shape (3,), each entry 5: `b` was copied to 5 rows, so 5 gradients come back and are added.
-# 3. 101 000, and 110 more. Keep the sum, **101 110**. It will turn up again where it should not.
+# 1. It raises, `{shown expected 2, got 1}`: one gradient for each *input of forward*, and `s` is an input. `None` belongs
+#    in its place.
+# 2. Shape {shown (3,)}, each entry {shown 5}: `b` was copied to 5 rows, so 5 gradients come back and are added.
+# 3. {shown 101 000}, and {shown 110} more. Keep the sum, **101 110**. It will turn up again where it should not.
 
 # %% [markdown]
 # ## 1. How a module knows what it has
@@ -163,8 +164,8 @@ print(list(small._modules), list(small._parameters), list(small.hidden._paramete
 # 1. An `nn.Parameter` goes into `_parameters`, a `MiniModule` into `_modules`. If the name stood somewhere else before,
 #    as an ordinary attribute or in another of the three dictionaries, it goes away there. A name has one place.
 # 2. A name that **is** registered keeps its place for `None`, which switches it off, as `self.bias = None` does. A
-#    registered *buffer* also takes any tensor. For everything else a registered name raises `TypeError`: who assigns
-#    a plain tensor to a parameter's name has made a mistake, since the tensor would not be trained.
+#    registered *buffer* also takes any tensor. For everything else a registered name raises `TypeError`: to
+#    assign a plain tensor to a parameter's name is a mistake, since the tensor would not be trained.
 # 3. All other values are ordinary attributes.
 # 4. A parameter or module that comes before `__init__` has run raises `AttributeError`. There is no dictionary yet to
 #    put it in. Ordinary attributes work even then.
@@ -406,7 +407,7 @@ for kind, layers in (("three layers", [layer(), layer(), layer()]), ("[layer] * 
     print(f"{kind:13} {sum(p.numel() for p in net.parameters()):3} parameters, {len(net.state_dict())} names")
 
 # %% [markdown]
-# 20 parameters for 60, while the `state_dict` lists 6 names in both: `parameters()` gives a shared one once, and
+# {shown 20 parameters} for {shown 60}, while the `state_dict` lists {shown 6 names} in both: `parameters()` gives a shared one once, and
 # `state_dict()` gives every name. So a file on disk looks complete. Sharing is a fine tool if you mean it (section 3.4);
 # the star is how one gets it by accident.
 #
@@ -731,7 +732,8 @@ for reduction in ("mean", "sum"):
 print(len(list(nn.CrossEntropyLoss().parameters())), "parameters")
 
 # %% [markdown]
-# 2 and 6, 4.6667 and 14, and $\ln 10 = 2.3026$ per sample: who knows nothing about 10 classes pays $\ln 10$. An untrained
+# {shown 2} and {shown 6}, {shown 4.6667} and {shown 14}, and $\ln 10 = {shown 2.3026}$ per sample: a network that knows nothing
+# about 10 classes pays $\ln 10$. An untrained
 # classifier should start near it.
 #
 # The mean over *which* numbers? `MSELoss` divides by all entries, $N K$; `CrossEntropyLoss` by the samples, $N$. With
@@ -783,10 +785,11 @@ print([name for name, _ in norm.named_parameters()], [name for name, _ in norm.n
 
 # %% [markdown]
 # In training mode the samples come out as $-1$ and $1$, whatever they were, since the batch is its own measure. In
-# evaluation mode they come out as 6.7 and 9.8: the running mean has moved only a tenth of the way, from 0 to 1.2, and
+# evaluation mode they come out as {shown 6.7} and {shown 9.8}: the running mean has moved only a tenth of the way, from 0 to
+# {shown 1.2}, and
 # so has the variance, from 1 to 1.7. A forgotten `eval()` lets a sample's result depend on its neighbours in the batch.
 #
-# Write the walk that sets the mode, with one addition. Who trains further on a small data set often wants the
+# Write the walk that sets the mode, with one addition. When a network is trained further on a small data set, one often wants the
 # normalisation layers to stay in evaluation mode, so that their statistics are kept: all modules of the types `frozen`,
 # **and everything below them**, go to evaluation mode, whatever `mode` says. `isinstance(module, frozen)` accepts a
 # tuple of types. It may be empty.
@@ -921,7 +924,7 @@ with torch.no_grad():
 print(best["weight"].item(), kept["weight"].item())
 
 # %% [markdown]
-# 4 and 5. Now your own, in three parts: a walk over all tensors, `save`, and `load`. The walk is that of section 2 with two
+# {shown 4} and {shown 5}. Now your own, in three parts: a walk over all tensors, `save`, and `load`. The walk is that of section 2 with two
 # differences: buffers come too, after a module's own parameters, and a shared tensor comes under **each** of its names.
 # Buffers whose name is in their module's `_non_persistent_buffers_set` are left out.
 #
@@ -1039,7 +1042,7 @@ print("in all", sum(p.numel() for p in parameters))
 show(module_tree(net))
 
 # %% [markdown]
-# `conv2` has $16 \cdot 6 \cdot 25 + 16 = 2416$ parameters, and `fc1` has 48 120 of the 61 706. A convolution uses each
+# `conv2` has $16 \cdot 6 \cdot 25 + 16 = {shown 2416}$ parameters, and `fc1` has {shown 48 120} of the {shown 61 706}. A convolution uses each
 # weight at every place of the picture: few weights, much arithmetic. In the linear layers each weight is used once per
 # sample.
 #
@@ -1060,7 +1063,7 @@ with expect_error(ValueError):
 
 # %% [markdown]
 # The convolution accepts both forms. `flatten(1)` then kept an axis of 16 channels as if it were the batch, and `fc1`
-# objected to rows of 25 numbers. The error stands three layers behind its cause. Batch normalisation needs more than
+# objected to rows of 25 numbers: `{shown 16x25 and 400x120}`. The error stands three layers behind its cause. Batch normalisation needs more than
 # one number per feature while it trains: the spread of one number is 0.
 #
 # ### 6.3 Forward hooks
@@ -1083,7 +1086,7 @@ print(tuple(net(digits).shape), "and no more lines")
 
 # %% [markdown]
 # The hook of a layer with several outputs sees a tuple. A function such as `F.relu` has no hook, since it is not a module.
-# Who wants to look at an activation makes it a layer, `nn.ReLU()`.
+# To look at an activation, make it a layer, `nn.ReLU()`.
 #
 # A hook that changes the output is a tool for experiments. Here it switches off one channel of `conv1`, without a new
 # class. **Predict** whether the third line equals the first.
@@ -1160,9 +1163,9 @@ for name, residual in (("plain", False), ("residual", True)):
 step_through(lambda k: flow_frame(flows, k), 2 * depth + 1, strip=(depth, 2 * depth))
 
 # %% [markdown]
-# In the plain chain the outputs shrink at first, from 0.61 to 0.08, and then the biases keep them there: forward,
-# nothing seems wrong. The gradient falls from $6 \cdot 10^{-5}$ at layer 20 to $3 \cdot 10^{-12}$ at layer 1, by a
-# factor of 0.41 per layer. With the sum, the gradient at layer 1 is 3.5, and it *grows* on its way, by a quarter per
+# In the plain chain the outputs shrink at first, from {shown 0.61} to {shown 0.068} in the end, where the biases keep them: forward,
+# nothing seems wrong. The gradient falls from ${shown 6 \cdot 10^{-5}}$ at layer 20 to ${shown 3 \cdot 10^{-12}}$ at layer 1, by a
+# factor of 0.41 per layer. With the sum, the gradient at layer 1 is {shown 3.5}, and it *grows* on its way, by a quarter per
 # layer, and the outputs nearly as fast. (Seed 0, on a CPU.) Growth is what the batch normalisation of the next section
 # is for.
 #

@@ -56,10 +56,10 @@ thrice = nn.Sequential(shared, shared, shared)
 print("3.", sum(p.numel() for p in thrice.parameters()))
 
 # %% [markdown]
-# 1. 15: twelve weights and three biases. A list is not a module, so what is in it is invisible.
-# 2. $d(9w^2)/dw = 18w = 36$. Autograd fills `.grad` of leaves only. `v` was computed, so it has none, and an
+# 1. {shown 15}: twelve weights and three biases. A list is not a module, so what is in it is invisible.
+# 2. $d(9w^2)/dw = 18w = {shown 36}$. Autograd fills `.grad` of leaves only. `v` was computed, so it has none, and an
 #    optimizer that held `v` would have nothing to go by.
-# 3. 30. A layer that is used three times is still one layer.
+# 3. {shown 30}. A layer that is used three times is still one layer.
 #
 # Each of the three comes back in this unit, one level lower: for tensors in place of layers.
 
@@ -288,7 +288,7 @@ for name, store in ways.items():
 
 # %% [markdown]
 # - As a **Parameter** it would be handed to the optimizer, which would subtract a gradient from a memory. The
-#   first step raises already, since a plain tensor cannot replace a Parameter.
+#   first step raises a `{shown TypeError}`, since a plain tensor cannot replace a Parameter.
 # - As a **plain tensor** it stays `float32` (and on the CPU) while the weights go elsewhere.
 # - As a **buffer** it is saved, it moves, and it may be assigned anew: the name keeps its drawer.
 #
@@ -417,17 +417,22 @@ def observe(parts):
 #
 # `nn.Linear(7, 5)` stores its weight as (5, 7), one row per *output*, and computes $x W^\top + b$. Yours stores
 # (7, 5) and computes $x W + b$. Both are common; weights that you download come in either, and to load one into
-# the other means to transpose. **Predict** both shapes, and which of the two products raises.
+# the other means to transpose.
+#
+# **Predict** the shape of the weight of a `nn.Linear(7, 5)`. Then `x`, (3, 7), is multiplied by the weights of two
+# layers as they are stored, a `nn.Linear(7, 7)` and a `nn.Linear(7, 5)`. Which of the two products raises? Is the
+# other one right?
 
 # %%
 print(tuple(nn.Linear(7, 5).weight.shape))
 x, square = torch.ones(3, 7), nn.Linear(7, 7)
-print((x @ square.weight).shape, "without a word:", torch.allclose(x @ square.weight + square.bias, square(x)))
+print(tuple((x @ square.weight).shape), "as the layer computes it:", torch.allclose(x @ square.weight + square.bias, square(x)))
 with expect_error(RuntimeError):
     x @ nn.Linear(7, 5).weight
 
 # %% [markdown]
-# The wrong layout raises for a (5, 7) weight, and goes unnoticed for a (7, 7) one. Square layers are frequent
+# The wrong layout raises for a {shown (5, 7)} weight, and goes unnoticed for a (7, 7) one, whose product has the right
+# shape and wrong numbers. Square layers are frequent
 # in real networks (all four projections of an attention layer are), so a loader needs a test that compares
 # *outputs*.
 #
@@ -441,7 +446,7 @@ t[0, 1] = 7.0
 print(p.tolist(), "shares memory:", p.data_ptr() == t.data_ptr())
 
 # %% [markdown]
-# The 7 arrived. Two layers that share memory *by accident* are trained together by accident: each optimizer
+# The {shown 7} arrived. Two layers that share memory *by accident* are trained together by accident: each optimizer
 # step on one moves the other.
 #
 # Write the conversion. The new layer shall have the dtype and the device of the old one, its own memory, and
@@ -506,7 +511,7 @@ tiny["head"](tiny["embed"](torch.tensor([2]))).sum().backward()
 print(tiny["embed"].weight.grad.abs().sum(dim=1) > 0)
 
 # %% [markdown]
-# 48 before, 24 after; one name in `named_parameters()`, two in the `state_dict`. The gradient is nonzero in
+# {shown 48} before, {shown 24} after; one name in `named_parameters()`, two in the `state_dict`. The gradient is nonzero in
 # every row: row 2 was looked up at the entrance, and all rows score at the exit.
 #
 # What is *not* tying: copying the numbers, after which both go their own ways from the first step on; and
@@ -583,8 +588,7 @@ for start in ("constant", "random"):
 
 # %% [markdown]
 # The four rows of the gradient are identical, since the four units compute the same thing and are used in the
-# same way. So the weights stay equal after every step, up to rounding in the last digit: the matrix has rank 1,
-# and the layer does what a single unit could do. Random numbers **break the symmetry**. That is all that
+# same way. So the weights stay equal after every step: the matrix has {shown rank 1}, and the layer does what a single unit could do. Random numbers **break the symmetry**. That is all that
 # randomness is for, and it is why a bias may start at zero.
 #
 # ### 4.2 How large
@@ -616,7 +620,7 @@ show(variance_picture("relu"))
 show(variance_picture("tanh"))
 
 # %% [markdown]
-# $6^{-20} \approx 3 \cdot 10^{-16}$, and the picture agrees. On a logarithmic axis a geometric law is a
+# $6^{-20} \approx {shown 3 \cdot 10^{-16}}$, and the picture agrees. On a logarithmic axis a geometric law is a
 # straight line. Only the gain $\sqrt 2$ keeps a relu network level. tanh is more forgiving: it bends large
 # numbers back, so every gain above 1 ends at a level of its own, but at a price. Where tanh is bent it is flat,
 # and gradients on their way back are multiplied by a slope near 0.
@@ -653,17 +657,20 @@ print(f"kaiming {layer.weight.std().item() * 400 ** 0.5:.3f} / sqrt(n)", type(la
 # %%
 z = torch.tensor([200.0, -200.0, 0.0, 200.0, -200.0], requires_grad=True)
 y = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0])
-for name, low in [("naive", 0.0), ("clamped", 1e-7)]:
-    p = torch.sigmoid(z).clamp(low, 1 - low)
+for name, low in [("naive", None), ("clamped", 1e-7)]:
+    p = torch.sigmoid(z) if low is None else torch.sigmoid(z).clamp(low, 1 - low)
     loss = -(y * p.log() + (1 - y) * (1 - p).log())
     (grad,) = torch.autograd.grad(loss.sum(), z)
     print(name, [round(v, 3) for v in loss.tolist()], grad.tolist())
+print("p is exactly 1 at", [v for v in range(12, 20) if torch.sigmoid(torch.tensor(float(v))) == 1])
 
 # %% [markdown]
-# $e^{200}$ exceeds every `float32`, so $p$ is exactly 1 or exactly 0. The naive form gives an infinite loss for
-# a mistake, and `nan` for a *correct* prediction, from $0 \cdot \log 0$. One such sample makes the gradient of
-# the whole batch `nan`, and after one step the model. The clamped form has finite losses, and zero gradients at
-# the two mistakes: precisely the samples that there is most to learn from teach nothing.
+# In `float32`, $e^{-17}$ is lost beside 1: {shown $p$ is exactly 1 at 17}, and at every larger $z$. Far on the other
+# side, where $e^{-z}$ exceeds every `float32`, $p$ is exactly 0. At such logits the naive form gives an infinite loss
+# for a mistake, `{shown inf, inf}`, and `{shown nan, nan}` for *correct* predictions, from $0 \cdot \log 0$. One such
+# sample makes the gradient of the whole batch `nan`, and after one step the model. The clamped form has finite losses,
+# about {shown 16}, and zero gradients at the two mistakes: precisely the samples that there is most to learn from teach
+# nothing.
 #
 # The remedy is to put the two formulas together and simplify before any number is computed. With
 # $1 - \sigma(z) = \sigma(-z)$ and $-\log \sigma(z) = \log(1 + e^{-z})$,
@@ -679,14 +686,15 @@ for name, low in [("naive", 0.0), ("clamped", 1e-7)]:
 
 # %%
 z = torch.zeros(1, requires_grad=True)
-common = z.clamp(min=0) - 1.0 * z + torch.log1p(torch.exp(-z.abs()))
+common = torch.relu(z) - 1.0 * z + torch.log1p(torch.exp(-z.abs()))
 print(torch.autograd.grad(common, z)[0].item())
 
 # %% [markdown]
-# 0, and not −0.5: the form has two kinks at 0 that cancel, and autograd has to choose a slope for each, 1 for
-# `clamp` and 0 for `abs`. The values are right everywhere, the gradient is wrong at one point. A model whose
-# weights start at zero has its *first* logits exactly there: with it, all samples of class 1 would be silent in
-# the first step.
+# {shown −1}, and not −0.5: the form has two kinks at 0 that cancel, and autograd has to choose a slope for each, 0
+# for `relu` and 0 for `abs`. The values are right everywhere, the gradient is wrong at one point. A model whose
+# weights start at zero has its *first* logits exactly there: in the first step, all samples of class 1 would pull
+# twice as hard as they should, and those of class 0 not at all. (With `z.clamp(min=0)` for the maximum, the
+# gradient depends on the version of PyTorch: 0 up to 2.13, and −1 in 2.15.)
 #
 # Write the loss, the mean over all entries. As in unit 1, refuse shapes that differ.
 #
@@ -799,14 +807,14 @@ path = descend(points, labels, lr=0.5, steps=400)
 step_through(lambda k: boundary_frame(path, k), len(path.steps), strip=(0, 1, 4, len(path.steps) - 1))
 
 # %% [markdown]
-# Nothing at step 0: with $w = 0$ every point has the probability ½, and the loss is $\log 2 = 0.693$. A first
+# Nothing at step 0: with $w = 0$ every point has the probability ½, and the loss is $\log 2 = {shown 0.693}$. A first
 # loss far from that, for a model that starts undecided, means an error in the loss or in the labels.
 #
-# One step later 71 of 80 points are right, and at step 400 it is 71 again. At $w = 0$ the gradient points from
+# One step later {shown 71 of 80 points} are right, and at step 400 it is 71 again. At $w = 0$ the gradient points from
 # one class's mean to the other's, so the first direction is a good one; the line turns by only 12 degrees after
-# it. What training does with the other 399 steps is to make $w$ seven times as long: the loss falls from 0.535
-# to 0.288, and the band between $p = 0.1$ and $p = 0.9$ shrinks from 14.3 to 2.1. Accuracy does not see that,
-# and probabilities that one can rely on consist of it.
+# it. What training does with the other 399 steps is to make $w$ seven times as long: the loss falls from
+# {shown 0.535} to {shown 0.288}, and the band between $p = 0.1$ and $p = 0.9$ shrinks from {shown 14.3} to {shown 2.1}.
+# Accuracy does not see that, but without it the probabilities are worth little.
 #
 # When your class has passed its check, train it on the same points: `model = LogisticRegression(2)`, then 400
 # times `model.backward(points, labels)` and `model.optimize(0.5)`. Compare `model.weight` with
@@ -932,7 +940,7 @@ def observe(x, y, seed):
 # - `nn.Parameter(...)` is the outermost call. What is computed from a Parameter is a tensor, and is lost to the
 #   optimizer.
 # - A buffer is saved and moved, and not trained. A plain tensor is neither saved nor moved.
-# - `print(model)` shows modules. `named_parameters()` shows what is trained; lists of Parameters belong into
+# - `print(model)` shows modules. `named_parameters()` shows what is trained; lists of Parameters belong in
 #   `nn.ParameterList`.
 # - Write into a Parameter under `no_grad`. Do not replace it: whoever holds the old one does not notice.
 #   `p = p - lr * g` replaces a *name*.

@@ -8,7 +8,7 @@
 # At the end you will be able to
 #
 # - write datasets with random access and datasets that are streams, and read text lazily in any language;
-# - say what belongs into `__getitem__`, into a transform, and into `collate_fn`;
+# - say what belongs in `__getitem__`, in a transform, and in `collate_fn`;
 # - split data so that validation measures what it claims to measure;
 # - write samplers and batch samplers, and pad and bucket sequences;
 # - use worker processes on every operating system, with random numbers that are both different and repeatable;
@@ -42,7 +42,7 @@ from coursekit.data.workers import Noisy, pretend_worker
 # Write down your answers first, then run the cell.
 #
 # 1. A module sets `self.w = nn.Parameter(torch.randn(3)) * 0.01`. How many parameters does it have?
-# 2. `nn.Linear(7, 5)` maps 7 features to 5. Which shape has its weight?
+# 2. `nn.Linear(7, 5)` maps 7 features to 5. What is the shape of its weight?
 # 3. The backward of a custom square function returns $2x$ and ignores its upstream gradient. The loss is
 #    $10 \cdot \operatorname{square}(x)$ at $x = 3$. What does `x.grad` hold, and what should it hold?
 
@@ -63,8 +63,8 @@ print("1.", len(list(Small().parameters())), " 2.", tuple(nn.Linear(7, 5).weight
 # %% [markdown]
 # 1. None. The product with 0.01 is an ordinary tensor, the result of an operation, and a module registers
 #    Parameters only.
-# 2. (5, 7): it is stored transposed, one row per output.
-# 3. 6, and it should be 60: backward has to multiply by what arrives from above.
+# 2. {shown (5, 7)}: it is stored transposed, one row per output.
+# 3. {shown 6}, and it should be 60: backward has to multiply by what arrives from above.
 
 # %% [markdown]
 # ## 1. What a dataset is
@@ -117,7 +117,7 @@ for careful in (True, False):
     print("careful:", careful, " length:", len(Squares(4, careful)), " samples:", len(got), got[:6])
 
 # %% [markdown]
-# 4, and 20: the careless one would go on for ever. A `DataLoader` hides this, since its sampler asks for indices
+# {shown 4}, and {shown 20}: the careless one would go on for ever. A `DataLoader` hides this, since its sampler asks for indices
 # below `len` only. The loop that never ends appears on the day somebody computes a mean over the dataset.
 #
 # ### 1.3 A sample may be a dict, and batches are made by collating
@@ -158,18 +158,21 @@ for batch_size in (2, 3):
 #
 # ### 1.4 The type of a label
 #
-# `default_collate` decides on a dtype as `torch.tensor` does, with one difference. **Predict** the four dtypes.
+# `default_collate` decides on a dtype as `torch.tensor` does, with one difference. **Predict** the four dtypes,
+# and the two of batches that mix integers and floats.
 
 # %%
 for some in ([1, 2], [1.0, 2.0], [np.float32(1), np.float32(2)], [torch.tensor(1.0), torch.tensor(2.0)]):
     print(f"{type(some[0]).__name__:8}", default_collate(some).dtype)
+print("mixed   ", default_collate([1, 2.5]).dtype, default_collate([2.5, 1]).dtype)
 scores = torch.zeros(2, 3)
 print("classes as int:", nn.functional.cross_entropy(scores, default_collate([1, 2])).item())
 with expect_error(RuntimeError):
     nn.functional.cross_entropy(scores, default_collate([1.0, 2.0]).float())
 
 # %% [markdown]
-# Python floats become `float64`, twice the memory, and a loss computed with them is `float64` as well. Which dtype is
+# Python floats become `{shown float64}`, twice the memory, and a loss computed with them is `float64` as well. In a
+# mixed batch the first sample decides, `{shown torch.float32 torch.float64}`. Which dtype is
 # right depends on the loss: a class is an **index**, so `cross_entropy` wants integers; a quantity is a **number**, so
 # `mse_loss` and `binary_cross_entropy_with_logits` want the dtype of the prediction. Decide in the dataset, once.
 #
@@ -215,7 +218,7 @@ with expect_error(UnicodeDecodeError):
     text.encode("utf-8")[1:].decode("utf-8")       # from the second byte of 왜 on
 
 # %% [markdown]
-# `네.` has 2 characters and 4 bytes. Offsets that were counted in characters are right for English and wrong for every
+# `네.` has {shown 2} characters and {shown 4} bytes. Offsets that were counted in characters are right for English and wrong for every
 # other language: the second Korean line already starts in the middle of a letter, and decoding it raises, or gives
 # garbage. So: open the file in **binary** mode, count bytes, and decode a line only after it has been read.
 #
@@ -531,7 +534,7 @@ print("split of the copies:   ", accuracy(torch.randperm(400, generator=g) < 100
 print("split of the originals:", round(accuracy((torch.randperm(100, generator=g) < 25)[group]), 2))
 
 # %% [markdown]
-# 1.0 against 0.04: a perfect score on noise, and an honest one, where 1 of 25 originals was right by luck. Real data has such groups without anyone making them: several scans of one
+# {shown 1} against {shown 0.04}: a perfect score on noise, and an honest one, where 1 of 25 originals was right by luck. Real data has such groups without anyone making them: several scans of one
 # patient, frames of one film, overlapping windows of one text, letters drawn in one font, the same question
 # posted twice. The rules:
 #
@@ -585,7 +588,7 @@ permuted = torch.randperm(n, generator=g)
 print(round(len(with_replacement.unique()) / n, 3), round(len(permuted.unique()) / n, 3))
 
 # %% [markdown]
-# 0.627 and 1.0. (Drawing with replacement has its use, too: `WeightedRandomSampler` shows rare classes more often. Then it
+# {shown 0.627} and {shown 1}. (Drawing with replacement has its use, too: `WeightedRandomSampler` shows rare classes more often. Then it
 # is a choice.)
 #
 # The next sampler has three properties that the built-in one lacks. The order depends on `seed` and the **epoch** and
@@ -690,8 +693,8 @@ orders = {"in file order": range(40), "shuffled": torch.randperm(40, generator=t
 show(padding({name: [[lengths[i] for i in order[k:k + 8]] for k in range(0, 40, 8)] for name, order in orders.items()}))
 
 # %% [markdown]
-# Padding is 57 % of everything in file order, 55 % shuffled, and 21 % sorted: the same 1151 characters in 2664 places, or in
-# 1464. A model computes on padding as on anything else, so that is time.
+# Padding is {shown 57 %} of everything in file order, {shown 55 %} shuffled, and {shown 21 %} sorted: the same 1151 characters in
+# {shown 2664 places}, or in {shown 1464}. A model computes on padding as on anything else, so that is time.
 #
 # Sorted batches have two prices. The order of the epoch is no longer random: short lines first, long ones last. So the
 # *order of the batches* is shuffled; who shares a batch with whom stays fixed. And with `drop_last` the remainder is
@@ -991,7 +994,7 @@ print("name of the module:", TextSamples.__module__, " code sent:", b"__getitem_
 # 3. In a script, everything that starts a loader belongs below `if __name__ == "__main__":`. A new worker imports the
 #    script, and without that line would start workers itself; Python stops it with *An attempt has been made to start a
 #    new process before the current process has finished its bootstrapping phase*.
-# 4. Open files, locks and connections belong into `__getitem__` or `worker_init_fn`, not into `__init__`.
+# 4. Open files, locks and connections belong in `__getitem__` or `worker_init_fn`, not in `__init__`.
 #
 # The next cell writes a small module, imports it, and starts a worker by `spawn`, as Windows and macOS do.
 
@@ -1032,7 +1035,7 @@ print("mean of the means:", round(sum(losses) / len(losses), 2))
 print("all samples:      ", round((8 * 1.0 + 8 * 1.0 + 1 * 5.0) / 17, 2))
 
 # %% [markdown]
-# 1.24. In the other number the single sample of the last batch counts eight times. Worse, it changes with the batch size, so
+# {shown 1.24}. In the other number the single sample of the last batch counts eight times. Worse, it changes with the batch size, so
 # that two evaluations of one model disagree.
 #
 # `zip` stops at the shorter of two lists without a word. A function that adds up two lists in step should refuse lists of

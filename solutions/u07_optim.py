@@ -57,9 +57,9 @@ with expect_error(ValueError):
     torch.optim.SGD(Hidden().parameters(), lr=0.1)
 
 # %% [markdown]
-# 1. 1.6. The mean of the three means would be 2: the small batch would count twice as much per sample.
-# 2. Six: two full batches in each epoch, and two samples are left out.
-# 3. `optimizer got an empty parameter list`. A list registers nothing, so `parameters()` gives nothing. Be glad of
+# 1. {shown 1.6}. The mean of the three means would be 2: the small batch would count twice as much per sample.
+# 2. {shown 6}: two full batches in each epoch, and two samples are left out.
+# 3. `{shown optimizer got an empty parameter list}`. A list registers nothing, so `parameters()` gives nothing. Be glad of
 #    this error. If only one of several layers hides in a list, the optimizer takes what it sees and says nothing.
 
 # %% [markdown]
@@ -68,7 +68,7 @@ with expect_error(ValueError):
 # ### 1.1 By hand
 #
 # This is gradient descent on two raw tensors, with everything visible. The data follow a straight plane,
-# $y = X w^\* + 0.5$, so the loss can reach 0.
+# $y = X w_{\text{true}} + 0.5$, so the loss can reach 0.
 
 # %%
 g = torch.Generator(device).manual_seed(seed)
@@ -138,7 +138,7 @@ with expect_error(AttributeError):
     first.grad.zero_()
 
 # %% [markdown]
-# 9 and 7, and the tensor without a gradient stays. `zero_grad` sets `.grad` to `None`; old code that calls
+# {shown 9} and {shown 7}, and the tensor without a gradient stays. `zero_grad` sets `.grad` to `{shown None}`; old code that calls
 # `.grad.zero_()` then finds nothing to call it on. (`zero_grad(set_to_none=False)` fills with zeros instead. For plain
 # SGD that is the same. With momentum or weight decay it is not: a zero is a gradient, and a tensor with a gradient
 # of zero keeps moving.)
@@ -236,7 +236,7 @@ def observe(weights_move, weights_stay):
 # Take the bowl $f(x, y) = \tfrac12 (x^2 + 25 y^2)$. Gradient descent multiplies $x$ by $1 - \eta$ and $y$ by $1 - 25\eta$ in each step. The
 # steep direction allows no more than $\eta < 2/25 = 0.08$: beyond it $|1 - 25\eta| > 1$, and $y$ grows. At $\eta = 0.07$ the shallow direction
 # shrinks by 7 % a step. The ratio of the largest to the smallest curvature, here 25, is the **condition number**. The larger
-# it is, the more the steep direction holds the shallow one back. In real networks it is in the thousands.
+# it is, the more the steep direction holds the shallow one back.
 #
 # **Momentum** lets the weights roll. It keeps a velocity, a sum of gradients in which older ones fade:
 #
@@ -255,8 +255,8 @@ bowl = run_race(BOWL, ("SGD", "momentum", "Nesterov"))
 step_through(lambda k: race_frame(BOWL, bowl, 5 * k), 9, strip=(1, 3, 8))
 
 # %% [markdown]
-# Plain descent jumps across the floor and creeps along it: 0.024 after 40 steps. Momentum has a shorter step of 0.04, half the bound, and is
-# ten times lower by then, at 0.0022, though it swings past the minimum on the way. Nesterov, with the same two numbers, reaches 0.00025.
+# Plain descent jumps across the floor and creeps along it: {shown 0.024} after 40 steps. Momentum has a shorter step of 0.04, half the bound, and is
+# ten times lower by then, at {shown 0.0022}, though it swings past the minimum on the way. Nesterov, with the same two numbers, reaches {shown 0.00025}.
 #
 # ### 2.2 Where the learning rate stands
 #
@@ -282,8 +282,8 @@ for form in ("classical", "torch"):
     print(f"{form:10}", path)
 
 # %% [markdown]
-# The torch form brakes at once (2.27, then 2.01): the whole velocity is multiplied by the new rate. The classical form keeps rolling on
-# velocity that was collected at the old rate, to −5.75 and further. Both are called momentum. **This course follows PyTorch.**
+# The torch form brakes at once ({shown 2.27, 2.01}): the whole velocity is multiplied by the new rate. The classical form keeps rolling on
+# velocity that was collected at the old rate, to {shown −5.75} and further. Both are called momentum. **This course follows PyTorch.**
 #
 # ### 2.3 Nesterov
 #
@@ -306,6 +306,7 @@ for form in ("classical", "torch"):
 #
 # The state of a parameter `p` is the dict `self.state[p]`, empty at first. What you put there, under names of your own,
 # is saved by `optimizer.state_dict()` and comes back with `load_state_dict`. What you keep elsewhere is lost in a restart.
+# Both hand over the tensors themselves: two optimizers that live side by side then share one velocity, unless the state is copied.
 #
 # The setup cell below holds the driver that all checks of this part use. It feeds gradients to two groups of parameters, some of them None,
 # looks at the weights after **every** step, cuts the learning rates as a scheduler would, and lets a second optimizer take over in the middle from a
@@ -462,11 +463,11 @@ torch.optim.Adam([p], lr=0.1).step()
 print("torch moves by", round(1 - p.item(), 3))
 
 # %% [markdown]
-# 1 and 3.162: $0.1 / \sqrt{0.001} = \sqrt{10}$. Without the correction the first steps, taken while nothing is known yet, are the longest of
+# {shown 1} and {shown 3.162}: $0.1 / \sqrt{0.001} = \sqrt{10}$. Without the correction the first steps, taken while nothing is known yet, are the longest of
 # all. With it the first step is $\eta$ in each entry, whatever the gradient.
 #
 # $t$ counts the steps of *this parameter*. One that got its first gradient later, because it was frozen or its branch was not used, is younger
-# than the others, and its correction must be younger as well. So $t$ belongs into the state beside $m$ and $s$.
+# than the others, and its correction must be younger as well. So $t$ belongs in the state beside $m$ and $s$.
 #
 # `weight_decay` in Adam is the same as in SGD: $g \leftarrow g + \lambda w$ before all else. Now you write `__init__` as well.
 # `betas` is one option that holds a pair.
@@ -535,7 +536,7 @@ for kind in (torch.optim.Adam, torch.optim.AdamW):
     print(f"{kind.__name__:6} {p.item():.3f}")
 
 # %% [markdown]
-# AdamW: $0.999^{100} = 0.905$. Adam: 0.224. The decay was the only gradient there was, so dividing by its own size made a full step of $\eta$ out of it, at first.
+# AdamW: $0.999^{100} = {shown 0.905}$. {shown Adam: 0.224}. The decay was the only gradient there was, so dividing by its own size made a full step of $\eta$ out of it, at first.
 # The same $\lambda$ means different things in the two.
 #
 # Note the order: decay first, then Adam's step, and the step is not decayed.
@@ -656,7 +657,7 @@ with expect_error(ValueError):
     torch.optim.SGD(params, lr=0.1)
 
 # %% [markdown]
-# 8 and 0. Here the optimizer noticed. A function of yours that walks through `params` twice may not.
+# {shown 8} and {shown 0}. Here the optimizer noticed. A function of yours that walks through `params` twice may not.
 #
 # **A tensor that was moved.** `model.to(...)` changes the data *inside* each parameter, and the parameter objects stay, so an optimizer
 # made before keeps working, unless it has a state already: that stays behind on the old device. `tensor.to(...)` is another matter: it returns a
@@ -896,7 +897,7 @@ valley = run_race(ROSENBROCK, ("SGD", "Nesterov", "RMSprop", "Adam"))
 step_through(lambda k: race_frame(ROSENBROCK, valley, 30 * k), 11, strip=(1, 4, 10))
 
 # %% [markdown]
-# At step 300 the values are 0.011 for Nesterov, 0.25 for Adam, 3.9 for RMSprop and 5.0 for plain descent. RMSprop begins with a jump up the
+# At step 300 the values are {shown 0.011} for Nesterov, {shown 0.25} for Adam, {shown 3.9} for RMSprop and {shown 5} for plain descent. RMSprop begins with a jump up the
 # wall, from $f = 12.5$ to 31: its first step is $10\,\eta$ long. And it remembers for about a hundred steps ($\alpha = 0.99$) how steep the wall
 # was, so it walks the flat floor with short steps. Adam's bias correction spares it the jump.
 #

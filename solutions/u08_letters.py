@@ -77,9 +77,9 @@ scaled.scale = nn.Parameter(torch.ones(3)) * 0.5
 print("3.", len(list(scaled.parameters())))
 
 # %% [markdown]
-# 1. 4.9. The first step of Adam has the length `lr`, whatever the gradient's size: the two running means are the gradient
+# 1. {shown 4.9}. The first step of Adam has the length `lr`, whatever the gradient's size: the two running means are the gradient
 #    and its square, and their quotient is its sign.
-# 2. It stays where it is. The gradients are gone before the step could read them.
+# 2. It stays where it is, `{shown [9, 9, 9]}`. The gradients are gone before the step could read them.
 # 3. None. The product of a parameter and a number is an ordinary tensor, with a history, and not registered.
 
 # %% [markdown]
@@ -207,7 +207,7 @@ show(sample_sheet([None] * len(bad) + pictures_of(ten), [path.parent.name for pa
                   ["corrupt"] * len(bad) + [""] * len(ten), title="Ten training files that cannot be read, and ten that can"))
 
 # %% [markdown]
-# 15 are corrupt: six are empty, nine were cut short. Within a split no picture stands twice, and none under two letters. That does *not* mean that all
+# 15 are corrupt, {shown 10} for training and {shown 5} for validation: six are empty, nine were cut short. Within a split no picture stands twice, and none under two letters. That does *not* mean that all
 # labels are right: 48 pictures lie in the wrong folder, under a name of their own, and their pixels occur nowhere else. Section 7
 # finds them with the help of the trained model.
 #
@@ -446,7 +446,7 @@ with torch.no_grad():
 print("last layer 50 times", round(F.cross_entropy(large(x), y).item(), 3))
 
 # %% [markdown]
-# 2.33, 61 and 19 with seed 0. The first is close to $\ln 10$: a network with fresh weights answers nearly the same for each picture. In
+# {shown 2.33}, {shown 61} and {shown 19} with seed 0. The first is close to $\ln 10$: a network with fresh weights answers nearly the same for each picture. In
 # the other two it is certain of its answers, and has no reason to be.
 # ### 3.3 One batch
 #
@@ -515,7 +515,7 @@ losses = overfit_batch(fresh(), x, y, steps=100, lr=0.01)
 print(" ".join(f"{losses[k]:.4f}" for k in (0, 10, 50, 99)))
 
 # %% [markdown]
-# As released: 2.2975, 1.4612, 1.4612, 1.4612. Mended: 2.2658, then 0.0000 from step 10 on. The network learned noise by heart, and that is the point: it
+# As released: 2.2975, 1.4612, 1.4612, 1.4612. Mended: {shown 2.2658}, then {shown 0.0000} from step 10 on. The network learned noise by heart, and that is the point: it
 # *can*. Note that a *log*-softmax too many does no harm, as $\operatorname{log\,softmax}$ of a log-softmax is the same again.
 # ## 4. Training and measuring
 #
@@ -722,7 +722,7 @@ except NotImplementedError:
     print("This cell waits for LeNet and ResNet8.")
 
 # %% [markdown]
-# 61 706 and 77 754 parameters, and per batch about 10 and 110 ms on one CPU core. The residual network multiplies each weight of its first blocks 784 times.
+# {shown 61 706} and {shown 77 754} parameters, and per batch about 10 and 110 ms on one CPU core. The residual network multiplies each weight of its first blocks 784 times.
 #
 # ## 6. Stop and go on
 #
@@ -859,7 +859,7 @@ except NotImplementedError:
     print("This cell waits for fit, and for all that it calls.")
 
 # %% [markdown]
-# LeNet reads 93.6 % of the validation letters after three epochs (seed 0). Look at the first training loss: it is a mean over an epoch in which the
+# LeNet reads {shown 0.94} of the validation letters after three epochs (seed 0). Look at the first training loss: it is a mean over an epoch in which the
 # network learns all the time, so it is above the validation loss that follows it, though the training set is the easier one.
 #
 # ## 7. Which mistakes
@@ -930,10 +930,10 @@ except (NotImplementedError, AttributeError):
     print("This cell waits for confusions, and for a trained model.")
 
 # %% [markdown]
-# Twelve pictures of the validation set lie in a wrong folder. Ten of them are among the twelve worst in this list, and all twelve are among the 30 worst of the 63 mistakes
-# (seed 0, after three epochs of LeNet): the network reads them right, and the label is wrong. Whoever
-# measures 0.936 here should know that 0.012 of the missing share is the labels' fault, and that no better network can win it back. In the
-# training set there are 36 more. A list of them, made by looking at the worst of the *training* pictures, belongs into the `skip` of the
+# Twelve pictures of the validation set lie in a wrong folder. Ten of them are among the twelve worst in this list, and all twelve are among the 30 worst of some 60 mistakes
+# (seed 0, after three epochs of LeNet; the last digits of such a training differ between machines): the network reads them right, and the label is wrong. Whoever
+# measures 0.94 here should know that 0.012 of the missing share is the labels' fault, and that no better network can win it back. In the
+# training set there are 36 more. A list of them, made by looking at the worst of the *training* pictures, belongs in the `skip` of the
 # dataset. (Use a network that was not trained on the picture in question, or one that was trained only briefly: after many epochs it has learned the wrong
 # labels by heart, too.)
 #
@@ -1060,7 +1060,7 @@ print("exit status", done.returncode)
 print(done.stdout or done.stderr.splitlines()[-1])
 
 # %% [markdown]
-# Exit status 1 and `NotImplementedError` as long as something is blank; then 0 and one line of JSON, with an accuracy near 0.88 after one epoch. From a terminal in this
+# Exit status 1 and `NotImplementedError` as long as something is blank; then 0 and one line of JSON, with an accuracy of about {shown 0.9} after one epoch. From a terminal in this
 # folder it is `python -m letters_train letters-data/letters/train letters-data/letters/valid --model resnet8 --epochs 10 --lr 0.01`. Stop it with Ctrl+C, and give the
 # same command again.
 #

@@ -48,13 +48,13 @@ print("2.", round(F.cross_entropy(sure, torch.tensor([3])).item(), 3))
 print("3.", round((4 * 1 + 4 * 1 + 1 * 4) / 9, 3), (1 + 1 + 4) / 3)
 
 # %% [markdown]
-# 1. $\ln 4 = 1.386$: equal logits give each class a probability of a quarter (unit 8).
-# 2. 1.461. The loss applies a softmax of its own, and takes probabilities between 0 and 1 for logits: the best it can see is a lead of 1, and
+# 1. $\ln 4 = {shown 1.386}$: equal logits give each class a probability of a quarter (unit 8).
+# 2. {shown 1.461}. The loss applies a softmax of its own, and takes probabilities between 0 and 1 for logits: the best it can see is a lead of 1, and
 #    $\ln(e + 9) - 1 = 1.461$ is the floor (unit 8).
-# 3. 1.333 and 2. The small batch counts as much as a large one in a mean of means (unit 6).
+# 3. {shown 1.333} and {shown 2}. The small batch counts as much as a large one in a mean of means (unit 6).
 #
 # All three numbers have something in common: you can know them before the program runs. A symptom is a difference between what came out
-# and what should have, so who predicts nothing sees no symptoms.
+# and what should have, so if you predict nothing, you see no symptoms.
 
 # %% [markdown]
 # ## 1. How to hunt
@@ -83,8 +83,8 @@ for name, value in [("scores", scores), ("labels", labels), ("guesses", guesses)
     print(f"{name:8} shape {tuple(value.shape)}, sum {value.sum().item()}")
 
 # %% [markdown]
-# `hits` should be three entries and is a (3, 3) table: the trap of unit 1, section 1.6. The fault came in one line earlier: `labels` has a
-# second axis that `guesses` has not.
+# `hits` should be three entries and is a {shown (3, 3)} table: the trap of unit 1, section 1.6. The fault came in one line earlier: `labels` has a
+# second axis, which `guesses` lacks.
 #
 # **Mend the cause.** `min(1.0, accuracy)` also removes the symptom. So does a division by 9. Test a repair on an input that the repair
 # was not made for: with the patch by 9 the three samples give 0.556.
@@ -591,7 +591,7 @@ with expect_error(SyntaxError):
 # | `F.dropout(x, p)` | drops in eval mode, too | `nn.Dropout(p)` |
 # | `register_backward_hook` | gradients of the last operation's inputs, in that operation's order | `register_full_backward_hook` |
 #
-# **Predict** for the next cell: what prints `x.grad` after a penalty on the slope $3x^2$ of $x^3$ at $x = 2$? The penalty is the
+# **Predict** for the next cell: what is `x.grad` after a penalty on the slope $3x^2$ of $x^3$ at $x = 2$? The penalty is the
 # slope's square, $9x^4$.
 
 # %%
@@ -606,7 +606,7 @@ x.grad = None
 print("without:   ", x.grad.item() - 1)
 
 # %% [markdown]
-# $36 x^3 = 288$, and 0 with `.data`. Alone, the cut graph raises; as a part of a larger loss it is a constant that trains nothing. That
+# $36 x^3 = {shown 288}$, and {shown 0} with `.data`. Alone, the cut graph raises; as a part of a larger loss it is a constant that trains nothing. That
 # is the pattern of this whole unit: the fault is the same, and only its surroundings decide whether you are told.
 
 # %% [markdown]

@@ -116,13 +116,18 @@ def thaws(m, c):
     return clipping(m, lambda grad: grad.clamp(-c, c), lambda name, p: True)
 
 
-@clip.wrong("`{function}` has no effect. Inside the hook, is `p.grad` replaced or changed in place? A post-accumulate hook's return value "
-            "is ignored.")
-def returns_instead(m, c):
+@clip.wrong("`{function}` has no effect. Inside the hook, is `p.grad` replaced or changed in place?")
+def drops_the_clamped(m, c):
     def after(p):
         p.grad.clamp(-c, c)
 
     return [p.register_post_accumulate_grad_hook(after) for p in m.parameters() if p.requires_grad]
+
+
+@clip.wrong("The hook of `{function}` returns something, and a post-accumulate hook must return `None`. A lambda returns what its expression "
+            "gives: write a function that changes `p.grad` and has no `return`.")
+def returns_instead(m, c):
+    return [p.register_post_accumulate_grad_hook(lambda p: p.grad.clamp_(-c, c)) for p in m.parameters() if p.requires_grad]
 
 
 @clip.wrong("`{function}` returns only one of its handles: after its removal other parameters are still clipped. Collect all of them in a list.")

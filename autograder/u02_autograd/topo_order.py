@@ -130,7 +130,7 @@ def without_the_root(root):
     return ordered(root)[:-1]
 
 
-@topo.wrong("`{function}` leaves the leaves out: nodes without parents belong into the list as well.")
+@topo.wrong("`{function}` leaves the leaves out: nodes without parents belong in the list as well.")
 def without_the_leaves(root):
     return [node for node in ordered(root) if node.parents or node is root]
 

@@ -94,7 +94,7 @@ def stumbles_over_none(model, x, v):
     return {name: p.grad.clone() for name, p in model.named_parameters()}
 
 
-@vjp_key.wrong("`{function}` leaves out the parameter that the output does not depend on. Every name belongs into the dict.")
+@vjp_key.wrong("`{function}` leaves out the parameter that the output does not depend on. Every name belongs in the dict.")
 def leaves_out_none(model, x, v):
     model.zero_grad()
     model(x).backward(v)

@@ -11,7 +11,7 @@ from ._shared import EXACT, normal
 block = Key(
     "u04-residual-block",
     hints=(
-        "For cin = 2, cout = 3, stride = 2 and x of shape (1, 2, 5, 7): which shape has f(x), and which shape must the skip path give?",
+        "For cin = 2, cout = 3, stride = 2 and x of shape (1, 2, 5, 7): what shape does f(x) have, and what shape must the skip path give?",
         "Make `conv1`, `bn1`, `conv2`, `bn2` and `skip` in `__init__`; the skip is `nn.Identity()` if neither channels "
         "nor size change. In `forward` the "
         "second relu stands around the whole sum.",

@@ -10,7 +10,7 @@ from ._shared import EXACT, SINGLE, normal
 convert = Key(
     "u05-from-torch",
     hints=(
-        "Which shape has the weight of nn.Linear(7, 5), and which has that of MyLinear(7, 5)?",
+        "What is the shape of the weight of nn.Linear(7, 5), and what is that of MyLinear(7, 5)?",
         "Make a MyLinear of the right sizes, move it to dtype and device of the old weight, then write into its parameters with `copy_`, recording "
         "switched off. A bias may be None.",
         "A near-example, the conversion back: `new = nn.Linear(i, o).to(mine.weight)`, then under `torch.no_grad()`: "

@@ -165,7 +165,7 @@ class logistic_zero(Logistic):
 
 
 @logistic.wrong(
-    "forward of `{function}` returns probabilities. Asked for are the logits; the sigmoid belongs into backward."
+    "forward of `{function}` returns probabilities. It should return the logits; the sigmoid belongs in backward."
 )
 class logistic_probabilities(Logistic):
     def forward(self, x):

@@ -11,7 +11,7 @@ ON_CPU = "keys are made on the CPU, where the default device is that of the inpu
 pad = Key(
     "u06-pad-collate",
     hints=(
-        "Lines of 2, 5 and 3 ids: which shape has x, and how many zeros are filled in?",
+        "Lines of 2, 5 and 3 ids: what is the shape of x, and how many zeros are filled in?",
         "Take the lengths first; their maximum is the width. Begin with zeros of the ids' dtype and device (`batch[0].new_zeros(...)`), and "
         "write each sample into the "
         "beginning of its row.",

@@ -11,7 +11,7 @@ from ._shared import EXACT, SINGLE, blocks, draw
 resnet = Key(
     "u08-resnet8",
     hints=(
-        "Which shape has the output of block2, and which shape must its skip have, so that the two can be added?",
+        "What shape does the output of block2 have, and what shape must its skip have, so that the two can be added?",
         "Write Block first, and try it on torch.randn(2, 16, 8, 8) with (16, 16, 1) and with (16, 32, 2). nn.Sequential() without layers "
         "returns what it gets.",
         "A near-example, a block of one layer: `out = self.bn1(self.conv1(x))`, `return F.relu(out + self.skip(x))`, with "

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from coursekit.build import quotes
 from coursekit.build.key_folder import key_files
 from coursekit.build.source import UnitSource, read
 from coursekit.checks.notebook import examine
@@ -50,7 +51,7 @@ def run(source: UnitSource, *parts: str) -> str:
 
 
 def prose(source: UnitSource) -> str:
-    return re.sub(r"\s+", " ", " ".join(cell.text for cell in source.cells if cell.role == "prose"))
+    return re.sub(r"\s+", " ", quotes.plain(" ".join(cell.text for cell in source.cells if cell.role == "prose")))
 
 
 def verdict(source: UnitSource, exercise: str, answer: str) -> str:

@@ -126,7 +126,8 @@ def test_the_leak_grows_as_the_symptom_says(compiler: Compiler, source: UnitSour
     with names["count_saved"]():
         leaked = names["average_loss"](model, some())
     assert [seen[0], seen[9], seen[99]] == [3, 30, 300]
-    assert leaked == pytest.approx(reference(compiler, "average_loss")(model, some()))
+    # one sums 100 float32 tensors, the other their Python floats: each of the 100 sums rounds by up to half of 1.2e-7
+    assert leaked == pytest.approx(reference(compiler, "average_loss")(model, some()), rel=100 * 0.6e-7)
 
 
 def test_the_broken_update_raises_the_quoted_message(compiler: Compiler, source: UnitSource) -> None:

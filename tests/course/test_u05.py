@@ -166,6 +166,7 @@ def test_naive_and_clamped_losses_at_200(unit: tuple[UnitSource, Compiler], caps
     assert capsys.readouterr().out.splitlines() == [
         "naive [nan, nan, 0.693, inf, inf] [nan, nan, -0.5, nan, nan]",
         "clamped [0.0, 0.0, 0.693, 15.942, 16.118] [0.0, 0.0, -0.5, 0.0, 0.0]",
+        "p is exactly 1 at [17, 18, 19]",
     ]
     z, y = (
         torch.tensor([200.0, -200.0, 0.0, 200.0, -200.0], requires_grad=True),
@@ -178,7 +179,9 @@ def test_naive_and_clamped_losses_at_200(unit: tuple[UnitSource, Compiler], caps
 
 def test_the_common_safe_form_has_a_kink(unit: tuple[UnitSource, Compiler]) -> None:
     z = torch.zeros(1, requires_grad=True)
-    assert torch.autograd.grad(unit[1].modules["bce_with_logits.py"].bce_kinks(z, torch.ones(1)), z)[0].item() == 0
+    answers = unit[1].modules["bce_with_logits.py"]
+    assert torch.autograd.grad(answers.bce_kinks(z, torch.ones(1)), z)[0].item() == 0
+    assert torch.autograd.grad(answers.bce_kinks_closed(z, torch.ones(1)), z)[0].item() == -1
     assert torch.autograd.grad(unit[1].names["bce_with_logits"](z, torch.ones(1)), z)[0].item() == -0.5
 
 

@@ -150,6 +150,18 @@ def test_a_check_that_does_not_pass_is_a_failure(mini: Path, capsys: pytest.Capt
     assert (mini / "artefacts" / "u01_tensors" / "solution" / "u01_tensors.ipynb").is_file()
 
 
+def test_prose_that_quotes_what_a_cell_does_not_show_is_a_failure(mini: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = mini / "solutions/u01_tensors.py"
+    source.write_text(source.read_text("utf-8") + "\n# %% [markdown]\n# {shown 0, cpu} and {shown 7}\n", "utf-8")
+    line = len(source.read_text("utf-8").splitlines())
+    assert main(["u01"], device="cpu") == 1
+    said = f"u01_tensors: the prose quotes what its cells do not show:\n  line {line} quotes `7`, but the cell shows `0 cpu True`.\n"
+    assert said in capsys.readouterr().out
+
+    _edit(source, "{shown 7}", "{shown True}")
+    assert main(["u01"], device="cpu") == 0
+
+
 def test_a_kernel_that_dies_is_a_failure(mini: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _edit(mini / "solutions/u01_tensors.py", "print(seed, device, fast)", "import os; os._exit(1)")
     assert main(["u01"], device="cpu") == 1

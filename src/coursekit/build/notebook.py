@@ -10,7 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
-from coursekit.build import door
+from coursekit.build import door, quotes
 from coursekit.build.regions import broken_text
 from coursekit.build.source import Cell, UnitSource
 from coursekit.course.catalog import Exercise, Unit
@@ -19,7 +19,12 @@ _CARD = re.compile(r"^\{exercise [^}]*\}\s*$", re.MULTILINE)
 
 
 class ShowRelease(ClearSolutions):  # type: ignore[misc]
-    """nbgrader's ClearSolutions, which also knows bug hunts: their release shows the broken code in place of a stub."""
+    """nbgrader's ClearSolutions, which also knows bug hunts, whose release shows the broken code in place of a stub, and quotations."""
+
+    def preprocess_cell(self, cell: NotebookNode, resources: dict[str, Any], index: int) -> tuple[NotebookNode, dict[str, Any]]:
+        cell.metadata.pop(quotes.METADATA, None)   # `coursekit run` compares the solution's; their lines would change the release
+        cell, resources = super().preprocess_cell(cell, resources, index)
+        return cell, resources
 
     def _replace_solution_region(self, cell: NotebookNode, language: str) -> bool:
         broken = broken_text(cell.source)
@@ -68,7 +73,9 @@ def _cell(cell: Cell, unit: Unit, used: set[str]) -> NotebookNode:
     if cell.role == "prose":
         if cell.exercise is not None:
             text = _CARD.sub(lambda _: card(unit.exercise(cell.exercise or "")), text)
-        node: NotebookNode = nbformat.v4.new_markdown_cell(text)  # type: ignore[no-untyped-call]
+        node: NotebookNode = nbformat.v4.new_markdown_cell(quotes.plain(text))  # type: ignore[no-untyped-call]
+        if found := quotes.find(cell.text, cell.line):
+            node.metadata[quotes.METADATA] = {"shown": [[quote.line, quote.text] for quote in found]}
     else:
         node = nbformat.v4.new_code_cell(text)  # type: ignore[no-untyped-call]
     if cell.tags:

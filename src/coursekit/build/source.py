@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jupytext
 
+from coursekit.build import quotes
 from coursekit.build.regions import BEGIN, END, SHOWS, SourceError, broken_text, check_regions, refuse_regions
 from coursekit.errors import CourseError
 
@@ -99,6 +100,9 @@ def read(path: Path) -> UnitSource:
         _cell(path, item.cell_type, item.source, line + 1, tuple(item.metadata.get("tags", ())))
         for item, line in zip(raw, starts, strict=True)
     ]
+    for number, cell in enumerate(cells):
+        if not cell.is_code:
+            quotes.refuse(path, cell.text, cell.line, any(item.is_code for item in cells[:number]))
     exercises = _exercises(path, cells)
     owner = {id(cell): exercise.id for exercise in exercises.values() for cell in (exercise.answer, exercise.check)}
     owned = tuple(Cell(c.role, c.text, c.line, c.tags, owner.get(id(c), c.exercise)) for c in cells)

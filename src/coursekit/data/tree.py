@@ -51,8 +51,11 @@ def tree(
 
 @contextlib.contextmanager
 def descending_listings() -> Iterator[None]:
-    """Let os.listdir and os.scandir, and so pathlib, glob and os.walk, give names in descending order."""
-    listdir, scandir = os.listdir, os.scandir
+    """Let os.listdir and os.scandir, and so glob, os.walk and Path.iterdir, give names in descending order; Path.glob and rglob, too.
+
+    These two need it said: in Python 3.13 they hold a scandir of their own, and from then on they walk subfolders from the last.
+    """
+    listdir, scandir, path_glob, path_rglob = os.listdir, os.scandir, Path.glob, Path.rglob
 
     def listed(*given: Any) -> list[Any]:
         return sorted(listdir(*given), reverse=True)
@@ -61,11 +64,19 @@ def descending_listings() -> Iterator[None]:
         with scandir(*given) as entries:
             return _Entries(sorted(entries, key=lambda entry: entry.name, reverse=True))
 
+    def globbed(path: Path, *given: Any, **options: Any) -> Iterator[Path]:
+        return iter(sorted(path_glob(path, *given, **options), reverse=True))
+
+    def globbed_below(path: Path, *given: Any, **options: Any) -> Iterator[Path]:
+        return iter(sorted(path_rglob(path, *given, **options), reverse=True))
+
     os.listdir, os.scandir = listed, scanned  # type: ignore[assignment]
+    Path.glob, Path.rglob = globbed, globbed_below  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         os.listdir, os.scandir = listdir, scandir
+        Path.glob, Path.rglob = path_glob, path_rglob  # type: ignore[method-assign]
 
 
 class _Entries:

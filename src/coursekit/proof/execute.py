@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import coursekit
+from coursekit.proof import quotes
 
 CELL_LIMIT = 600  # seconds; the course promises 60 for a whole notebook
 # What would change a check's behaviour in a kernel that is started from here.
@@ -69,7 +70,7 @@ def execute(job: Job) -> Outcome:
         outcome.states = _states(Path(scratch) / "results.json")
     outcome.seconds = round(time.monotonic() - began, 2)
     outcome.right = sum(outcome.states.get(name) == job.wanted for name in job.checks)
-    outcome.problem = failure or _unlike(job, outcome.states)
+    outcome.problem = failure or _unlike(job, outcome.states) or _misquoted(job)
     if not outcome.problem:
         _remove(job.folder)
         return outcome
@@ -161,6 +162,12 @@ def _unlike(job: Job, states: dict[str, str]) -> str:
         if states.get(name) != job.wanted
     ]
     return f"every check should say {job.wanted}, but {'; '.join(said)}" if said else ""
+
+
+def _misquoted(job: Job) -> str:
+    """The quotations that the outputs do not bear out, in words. Other devices draw other numbers: the prose gives the CPU's."""
+    said = quotes.unlike(job.folder / f"{job.unit}.ipynb") if job.device == "cpu" else []
+    return "the prose quotes what its cells do not show:\n" + "\n".join(f"  {line}" for line in said) if said else ""
 
 
 def _remove(folder: Path) -> None:

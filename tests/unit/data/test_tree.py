@@ -30,7 +30,16 @@ def test_every_way_of_listing_is_descending_inside_and_as_before_outside() -> No
         assert [path.name for path in root.glob("*/*.png")] == ["b.png", "c.png", "a.png"]
         assert [Path(name).name for name in glob.glob(str(root / "*"))] == ["B", "A"]
         assert next(os.walk(root))[1] == ["B", "A"]
-    assert os.listdir.__module__ != "coursekit.data.tree"
+        assert [path.name for path in root.rglob("*.png")] == ["b.png", "c.png", "a.png"]
+    for method in (os.listdir, os.scandir, Path.glob, Path.rglob):
+        assert method.__module__ != "coursekit.data.tree"
+
+
+def test_one_picture_in_each_folder_is_descending_too() -> None:
+    """From Python 3.13 on pathlib takes the last subfolder of a listing first: names in descending order would come out sorted."""
+    with tree(["A/a.png", "B/b.png"], PICTURES[:2]) as root:
+        assert [path.name for path in root.rglob("*.png")] == ["b.png", "a.png"]
+        assert [path.name for path in root.glob("**/*.png")] == ["b.png", "a.png"]
 
 
 def test_equal_pictures_differ_in_their_bytes() -> None:
