@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import linecache
 import re
 import sys
 from pathlib import Path
@@ -58,8 +59,10 @@ def verdict(source: UnitSource, exercise: str, answer: str) -> str:
     """What the check says about an answer, as the student reads it."""
     found = source.exercises[exercise]
     names: dict[str, Any] = {"torch": torch, "device": "cpu"}
-    exec(answer, names)
-    exec(found.probe, names)
+    for number, cell in enumerate((answer, found.probe)):  # as IPython does, so that their lines are known
+        file = f"<ipython-input-{number}-u00>"
+        linecache.cache[file] = (len(cell), None, cell.splitlines(keepends=True), file)
+        exec(compile(cell, file, "exec"), names)
     return text(examine(exercise, names[found.probe_name]))
 
 

@@ -43,8 +43,11 @@ def test_the_curriculums_mistakes_are_there(unit: tuple[UnitSource, Compiler]) -
 def test_a_wrong_class_bears_the_students_name(unit: tuple[UnitSource, Compiler]) -> None:
     key = unit[1].compile("u03-my-matmul", visible_seed)
     [wrong] = [item for item in key.wrong if item.name == "matmul_one_gradient"]
-    failures = [item.failure.message for item in wrong.observed if item.failure is not None]
-    assert failures and all("function MyMatmulBackward returned an incorrect number of gradients" in text for text in failures)
+    failures = [item.failure for item in wrong.observed if item.failure is not None]
+    assert failures and all((one.operation, one.message) == ("grad", "1 2") for one in failures), "expected 2, got 1"
+    answer = next(item.answer for item in unit[1].key("u03-my-matmul").wrong_answers if item.name == "matmul_one_gradient")
+    seen = unit[1].observe(unit[0].exercises["u03-my-matmul"], unit[1].all_inputs("u03-my-matmul", visible_seed), answer)
+    assert all("MyMatmulBackward" in one.failure.message for one in seen if one.failure is not None)
 
 
 def test_in_place_relu_passes_gradcheck_and_spoils_a_sum(unit: tuple[UnitSource, Compiler]) -> None:
