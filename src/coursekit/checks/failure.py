@@ -60,7 +60,7 @@ def failure_of(error: BaseException, probe: str = "observe", code: CodeType | No
         (last.lineno or 0) if last else 0,
         last.name if last else "",
         _step(error, code),
-        _operation(frames),
+        _operation(error, frames),
         _own_words(error, frames),
     )
 
@@ -115,8 +115,10 @@ def _statements(code: CodeType) -> tuple[int, ...]:
     return ()
 
 
-def _operation(frames: list[FrameSummary]) -> str:
+def _operation(error: BaseException, frames: list[FrameSummary]) -> str:
     """What failed, as the last line of a notebook or key spells it: the name of a call, an operator, an attribute."""
+    if type(error) is NameError:
+        return str(error.name)[:100]
     own = [frame for frame in frames if not _is_library(frame.filename) and not frame.filename.startswith(PACKAGE)]
     if not own or own[-1].colno is None:
         return ""
@@ -124,21 +126,36 @@ def _operation(frames: list[FrameSummary]) -> str:
     node = _nodes(_source(last.filename)).get((last.lineno, last.colno, last.end_lineno, last.end_colno))
     if node is None:
         return ""
-    name = _name(node)
+    name = _name(_entered(node, error))
     return SIGNS.get(name.rstrip("_"), name.rstrip("_") or name)[:100]
+
+
+def _entered(node: ast.AST, error: BaseException) -> ast.AST:
+    """The part that failed, where Python 3.11 points at the whole and later ones at the part, or the other way round."""
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        return node.generators[0].iter
+    if isinstance(node, (ast.For, ast.AsyncFor)):
+        return node.iter
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        return node.items[0].context_expr
+    if isinstance(error, TypeError) and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call):
+        return node.value if ast.unparse(node.value.func) == "super" else node  # 3.12 makes super(A, self).f one step
+    return node
 
 
 def _name(node: ast.AST) -> str:
     if isinstance(node, ast.Call):
-        name = _name(node.func) if isinstance(node.func, (ast.Name, ast.Attribute)) else ""
+        name = _word(node.func)
         return name if _known(name) else "call"  # a module or a function of the learner's, whatever they call it
     if isinstance(node, ast.Attribute):
         return node.attr if isinstance(node.ctx, ast.Load) else "set attribute"
-    if isinstance(node, ast.Name):
-        return node.id if isinstance(node.ctx, ast.Load) else "name"
     if isinstance(node, (ast.BinOp, ast.AugAssign, ast.UnaryOp)):
         return type(node.op).__name__
     return "[]" if isinstance(node, ast.Subscript) else type(node).__name__
+
+
+def _word(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 @functools.cache

@@ -55,6 +55,26 @@ def test_the_operation_that_failed_as_the_code_spells_it(notebook: Cells, body: 
     assert found.operation == operation
 
 
+@pytest.mark.parametrize(
+    ("line", "operation"),
+    [
+        ("return [t for t in x]", "Name"),
+        ("return {str(t) for t in x}", "Name"),
+        ("return sorted(t for t in x)", "Name"),
+        ("return [a for a, b in zip([1], [2, 3], strict=True)]", "zip"),
+        ("for t in x: pass", "Name"),
+        ("for a, b in zip([1], [2, 3], strict=True): pass", "zip"),
+        ("with x: pass", "Name"),
+        ("return super(Function, x).__init__()", "super"),
+        ("return nothing_such + x", "nothing_such"),
+    ],
+)
+def test_pythons_that_point_at_other_parts_of_a_line_name_one_operation(notebook: Cells, line: str, operation: str) -> None:
+    """Python 3.11 points at the whole of a comprehension, a loop or a block, 3.13 at what it goes through; super is the other way round."""
+    answer = f"Function = torch.autograd.Function\ndef answer(x):\n    {line}"
+    assert failed(notebook, answer, "def observe(x):\n    return {'y': answer(x)}", x=3.0).operation == operation
+
+
 def test_a_change_in_place_and_a_difference_are_one_operation(notebook: Cells) -> None:
     probe = "def observe(w):\n    return {'y': answer(w.requires_grad_())}"
     for line in ("w -= torch.ones(2)", "w.sub_(torch.ones(2))"):
